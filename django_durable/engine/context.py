@@ -1,0 +1,344 @@
+"""The verbs an orchestration author calls.
+
+Every verb that waits returns a `DurableFuture`, to be yielded in a generator or awaited in an `async def`. Its command
+is issued by the call itself, in call order, whether or not the future is ever waited for.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import commands
+from .durations import Duration, from_epoch_ms, milliseconds
+from .errors import InvalidArgument
+from .events import Payload
+from .futures import AllFuture, DurableFuture, RaceFuture, apply_retry
+from .program import ActivityCallee, OrchestrationCallee
+from .retry import RetryPolicy
+from .tracing import ReplaySilentLogger
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .replayed import ReplayedProgram
+
+T = TypeVar("T")
+Ref = str | Callable[..., Any]
+GET_KV_VALUE = "django_durable:get_kv_value"
+"""Reserved name of the built-in activity behind `get_kv_value_from_instance`."""
+
+
+class OrchestrationContext:
+    """What an orchestration gets as its first argument.
+
+    Attributes:
+        instance_id: The caller's key for the instance.
+        execution_id: Number of the execution, 1 for the first, one more after each continue-as-new.
+        orchestration_name, orchestration_version: What is running.
+        parent_instance_id: Set in a sub-orchestration.
+        random: A `random.Random` seeded by the execution's identity; the same on every replay.
+        logger: Logs like a standard logger, silent while replaying.
+    """
+
+    def __init__(self, program: ReplayedProgram) -> None:
+        self._program = program
+        started = program.started
+        self.instance_id = started.instance_id
+        self.execution_id = started.execution
+        self.orchestration_name = started.name
+        self.orchestration_version = started.version
+        self.parent_instance_id = started.parent_instance_id
+        identity = f"{started.seed}:{started.execution}"
+        self.random = Random(identity)
+        self._guids = Random(f"guid:{identity}")
+        self._patches: dict[str, bool] = {}
+        self.logger = ReplaySilentLogger(program)
+
+    # Activities.
+
+    def schedule_activity(self, activity: Ref, *args: Any, **kwargs: Any) -> DurableFuture[Any]:
+        """Schedule an activity and return the future of its result.
+
+        Args:
+            activity: The decorated function, or its registered name. By name, a single argument is the input as a
+                client would give it: a mapping that fits the parameters binds by name.
+        Raises: NotRegistered (the instance is parked until the code has the name), PayloadError, LimitExceeded.
+        The future raises: ActivityError, ActivityTimeout.
+        """
+        callee = self._program.activity(activity)
+        command = commands.ScheduleActivity(
+            name=callee.name,
+            input=encoded(callee, args, kwargs, by_name=isinstance(activity, str)),
+            tag=callee.tag,
+            priority=callee.priority,
+            start_to_close_ms=callee.start_to_close_ms,
+            schedule_to_close_ms=callee.schedule_to_close_ms,
+        )
+        if callee.retry is not None:
+            apply_retry(command, callee.retry)
+        return self._program.issue(command, callee.decode_result, f"Activity {callee.name!r}")
+
+    run = schedule_activity
+
+    def schedule_activity_on_session(self, activity: Ref, input: Any = None, session_id: str = "") -> DurableFuture[Any]:
+        """Schedule an activity on the worker that owns `session_id`; see `schedule_activity`."""
+        return self.schedule_activity(activity, *_given(input)).on_session(session_id)
+
+    def schedule_activity_with_retry(
+        self, activity: Ref, input: Any, retry: RetryPolicy | Mapping[str, Any]
+    ) -> DurableFuture[Any]:
+        """Schedule an activity with a retry policy of its own; see `schedule_activity` and `RetryPolicy`."""
+        return self.schedule_activity(activity, *_given(input)).with_retry(RetryPolicy.coerce(retry))
+
+    def schedule_activity_with_retry_on_session(
+        self, activity: Ref, input: Any, retry: RetryPolicy | Mapping[str, Any], session_id: str
+    ) -> DurableFuture[Any]:
+        """Schedule an activity with a retry policy, every attempt on `session_id`."""
+        return self.schedule_activity_with_retry(activity, input, retry).on_session(session_id)
+
+    # Timers and messages.
+
+    def schedule_timer(self, delay: Duration) -> DurableFuture[None]:
+        """Return a future that resolves to None `delay` (timedelta, or int milliseconds) from now.
+
+        Raises: InvalidArgument: negative, longer than a century, or neither a timedelta nor an int.
+        """
+        return self._program.schedule_timer(milliseconds(delay, "delay"))
+
+    def wait_for_event(self, name: str, type: Any = Any) -> DurableFuture[Any]:
+        """Return a future of the next external event of this name, decoded as `type`.
+
+        Events raised before are kept in order, also across continue-as-new; each goes to one wait.
+        """
+        command = commands.SubscribeExternal(name=self._program.checked_name(name, "event name"))
+        return self._program.issue(command, self._decoder(type), f"Event {name!r}")
+
+    wait_for_event_typed = wait_for_event
+
+    def dequeue_event(self, queue: str, type: Any = Any) -> DurableFuture[Any]:
+        """Return a future of the oldest message of an event queue of this instance, decoded as `type`."""
+        command = commands.SubscribeQueue(queue=self._program.checked_name(queue, "queue name"))
+        return self._program.issue(command, self._decoder(type), f"Queue {queue!r}")
+
+    dequeue_event_typed = dequeue_event
+
+    # Other orchestrations.
+
+    def schedule_sub_orchestration(self, orchestration: Ref, *args: Any, **kwargs: Any) -> DurableFuture[Any]:
+        """Start a child with a derived id and return the future of its output.
+
+        Raises: NotRegistered, PayloadError. The future raises: SubOrchestrationError.
+        """
+        return self._child(orchestration, None, None, args, kwargs)
+
+    def schedule_sub_orchestration_with_id(
+        self, orchestration: Ref, instance_id: str, *args: Any, **kwargs: Any
+    ) -> DurableFuture[Any]:
+        """As `schedule_sub_orchestration`, with an id of the caller's; a taken id fails the future."""
+        return self._child(orchestration, None, instance_id, args, kwargs)
+
+    def schedule_sub_orchestration_versioned(
+        self, orchestration: Ref, version: str | None, *args: Any, **kwargs: Any
+    ) -> DurableFuture[Any]:
+        """As `schedule_sub_orchestration`, at one version."""
+        return self._child(orchestration, version, None, args, kwargs)
+
+    def schedule_sub_orchestration_versioned_with_id(
+        self, orchestration: Ref, version: str | None, instance_id: str, *args: Any, **kwargs: Any
+    ) -> DurableFuture[Any]:
+        """As `schedule_sub_orchestration`, at one version and with an id of the caller's."""
+        return self._child(orchestration, version, instance_id, args, kwargs)
+
+    def _child(
+        self, ref: Ref, version: str | None, instance_id: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> DurableFuture[Any]:
+        callee = self._program.orchestration(ref, version)
+        command = commands.ScheduleSubOrchestration(
+            name=callee.name,
+            version=callee.version,
+            input=encoded(callee, args, kwargs, by_name=isinstance(ref, str)),
+            requested_version=version,
+            requested_instance_id=None if instance_id is None else self._program.checked_instance_id(instance_id),
+        )
+        return self._program.issue(command, callee.decode_result, f"Sub-orchestration {callee.name!r}")
+
+    def start_orchestration(
+        self, orchestration: Ref, instance_id: str, *args: Any, **kwargs: Any
+    ) -> DurableFuture[None]:
+        """Start a detached instance: no child of this one, not canceled or deleted with it.
+
+        The future is resolved already. An id that is taken leaves the existing instance as it is.
+        """
+        return self.start_orchestration_versioned(orchestration, None, instance_id, *args, **kwargs)
+
+    def start_orchestration_versioned(
+        self, orchestration: Ref, version: str | None, instance_id: str, *args: Any, **kwargs: Any
+    ) -> DurableFuture[None]:
+        """As `start_orchestration`, at one version."""
+        callee = self._program.orchestration(orchestration, version)
+        self._program.issue_only(
+            commands.StartOrchestration(
+                name=callee.name,
+                version=callee.version,
+                instance_id=self._program.checked_instance_id(instance_id),
+                input=encoded(callee, args, kwargs, by_name=isinstance(orchestration, str)),
+                requested_version=version,
+            )
+        )
+        return self._program.resolved(None)
+
+    def continue_as_new(self, *args: Any, **kwargs: Any) -> DurableFuture[Any]:
+        """End this execution and go on as a new one of the latest version, with an empty history.
+
+        KV entries, custom status, unread events and queued messages go along. Never resumes: yield, await or return
+        what it returns.
+        """
+        return self._program.continue_as_new(None, args, kwargs)
+
+    def continue_as_new_versioned(self, input: Any, version: str | None) -> DurableFuture[Any]:
+        """As `continue_as_new`, at one version."""
+        return self._program.continue_as_new(version, _given(input), {})
+
+    # Composition.
+
+    def all(self, futures: Iterable[Any]) -> asyncio.Future[list[dict[str, Any]]]:
+        """Wait for all; the value is a list in order of `{"ok": value}` or `{"err": text}`. Nests."""
+        return AllFuture([self._program.loop.ensure_future(each) for each in futures], loop=self._program.loop)
+
+    def race(self, *futures: Any) -> asyncio.Future[dict[str, Any]]:
+        """Wait for the first in history; the value is `{"index": i, "value": value}`, losers are canceled. Nests.
+
+        Raises: InvalidArgument: fewer than two futures.
+        """
+        if len(futures) < 2:
+            raise InvalidArgument(f"race() takes two or more futures, found {len(futures)}.")
+        return RaceFuture([self._program.loop.ensure_future(each) for each in futures], loop=self._program.loop)
+
+    # Custom status and KV.
+
+    def set_custom_status(self, status: Any) -> None:
+        """Publish a status of the author's own: text, or any JSON value such as `{"progress": 0.4}`.
+
+        Raises: LimitExceeded: over 262,144 bytes encoded; nothing was changed. PayloadError.
+        """
+        self._program.set_custom_status(status)
+
+    def reset_custom_status(self) -> None:
+        """Set the custom status back to None."""
+        self._program.set_custom_status(None)
+
+    def get_custom_status(self) -> Any:
+        """Return the custom status as the code last set it, the previous execution included."""
+        return self._program.get_custom_status()
+
+    def set_kv_value(self, key: str, value: Any) -> None:
+        """Write a KV entry: any JSON value, 65,536 bytes encoded at most, 150 keys at most.
+
+        Raises: LimitExceeded, PayloadError, InvalidArgument: nothing was written.
+        """
+        self._program.key_values.set(key, value, self._program.now_ms)
+
+    def get_kv_value(self, key: str, type: Any = Any) -> Any:
+        """Return a KV value of this instance decoded as `type`, or None."""
+        return self._program.key_values.get(key, type)
+
+    get_kv_value_typed = get_kv_value
+
+    def get_kv_all_values(self) -> dict[str, Any]:
+        """Return all KV entries, sorted by key."""
+        return self._program.key_values.all()
+
+    def get_kv_all_keys(self) -> list[str]:
+        """Return all KV keys, sorted."""
+        return self._program.key_values.keys()
+
+    def get_kv_length(self) -> int:
+        """Return the number of KV entries."""
+        return len(self._program.key_values)
+
+    def clear_kv_value(self, key: str) -> None:
+        """Remove one KV entry, if it is there."""
+        self._program.key_values.clear(key)
+
+    def clear_all_kv_values(self) -> None:
+        """Remove every KV entry."""
+        self._program.key_values.clear_all()
+
+    def prune_kv_values_updated_before(self, cutoff_ms: int) -> int:
+        """Remove the KV entries last written before `cutoff_ms` (ms since the epoch, as `utc_now`); return how many."""
+        return self._program.key_values.prune(cutoff_ms)
+
+    def get_kv_value_from_instance(self, instance_id: str, key: str) -> DurableFuture[Any]:
+        """Return a future of another instance's KV value as last committed; None where either is missing."""
+        codec = self._program.environment.codec
+        payload = codec.encode({"instance_id": self._program.checked_instance_id(instance_id), "key": key})
+        command = commands.ScheduleActivity(name=GET_KV_VALUE, input=payload)
+        return self._program.issue(command, codec.decode, f"KV value {key!r} of {instance_id!r}")
+
+    # Time, identity, change.
+
+    @property
+    def now(self) -> datetime:
+        """The history's clock as an aware UTC datetime: when the event was recorded that the code reacts to."""
+        return from_epoch_ms(self._program.now_ms)
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the code runs to rebuild its state rather than for the first time."""
+        return self._program.replaying
+
+    def utc_now(self) -> DurableFuture[int]:
+        """Return a resolved future of the history's clock in ms since the epoch; see `now` for a datetime."""
+        return self._program.resolved(self._program.now_ms)
+
+    def new_guid(self) -> DurableFuture[str]:
+        """Return a resolved future of a UUID that is new for every call and the same on every replay."""
+        return self._program.resolved(str(uuid.UUID(int=self._guids.getrandbits(128), version=4)))
+
+    def patched(self, patch_id: str) -> bool:
+        """Tell whether this execution may run the code behind a change.
+
+        True for executions that reach the call for the first time with the changed code, False for those whose
+        history went past it without. The answer is recorded and stays.
+        """
+        name = self._program.checked_name(patch_id, "patch id")
+        if name not in self._patches:
+            self._patches[name] = self._program.patched(name)
+        return self._patches[name]
+
+    def trace_debug(self, message: str) -> None:
+        """Log at DEBUG, silent while replaying."""
+        self.logger.debug(message)
+
+    def trace_info(self, message: str) -> None:
+        """Log at INFO, silent while replaying."""
+        self.logger.info(message)
+
+    def trace_warn(self, message: str) -> None:
+        """Log at WARNING, silent while replaying."""
+        self.logger.warning(message)
+
+    def trace_error(self, message: str) -> None:
+        """Log at ERROR, silent while replaying."""
+        self.logger.error(message)
+
+    def _decoder(self, type: Any) -> Callable[[str], Any]:
+        codec = self._program.environment.codec
+        return lambda payload: codec.decode(payload, type)
+
+
+def _given(input: Any) -> tuple[Any, ...]:
+    return () if input is None else (input,)
+
+
+def encoded(
+    callee: ActivityCallee | OrchestrationCallee, args: tuple[Any, ...], kwargs: dict[str, Any], *, by_name: bool
+) -> Payload:
+    """Encode the arguments of a call; by name, a single argument is the input as a client gives it."""
+    if by_name and len(args) == 1 and not kwargs:
+        return callee.encode_input(args[0])
+    return callee.encode_call(args, kwargs)

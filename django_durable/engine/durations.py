@@ -1,0 +1,45 @@
+"""Durations as the public API takes them: a `timedelta`, or an int of milliseconds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from .errors import InvalidArgument
+
+Duration = timedelta | int
+
+LONGEST_MS = 100 * 366 * 24 * 3600 * 1000
+"""A century. Longer ones are mistakes (seconds taken for milliseconds, an overflow) and would not fit a datetime."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def milliseconds(duration: Duration, name: str = "duration") -> int:
+    """Return a duration in whole milliseconds, rounded up, so that nothing fires early.
+
+    Raises: InvalidArgument: not a timedelta or int, negative, or longer than a century.
+    """
+    if isinstance(duration, timedelta):
+        value = -(-duration // _MILLISECOND)
+    elif isinstance(duration, int) and not isinstance(duration, bool):
+        value = duration
+    else:
+        raise InvalidArgument(
+            f"{name} is {duration!r} ({type(duration).__name__}), expected a timedelta or an int of milliseconds."
+        )
+    if value < 0:
+        raise InvalidArgument(f"{name} is {value:,} ms, expected zero or more.")
+    if value > LONGEST_MS:
+        raise InvalidArgument(f"{name} is {value:,} ms, the longest is a century ({LONGEST_MS:,} ms).")
+    return value
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Return an aware datetime as whole milliseconds since the epoch, rounded down."""
+    return (moment - EPOCH) // _MILLISECOND
+
+
+def from_epoch_ms(value: int) -> datetime:
+    """Return milliseconds since the epoch as an aware UTC datetime."""
+    return EPOCH + timedelta(milliseconds=value)

@@ -1,0 +1,277 @@
+"""The whole exception tree, grouped by who is at fault.
+
+    DurableError
+    |-- CallerError                 the call was wrong: correct it, nothing was written
+    |   |-- InstanceNotFound
+    |   |-- InstanceAlreadyExists
+    |   |-- IllegalTransition
+    |   |-- InvalidArgument         also a ValueError
+    |   |-- LimitExceeded           also a ValueError
+    |   |-- WaitTimeout             also a TimeoutError
+    |   |-- WaitInsideTransaction
+    |   `-- WrongDatabase
+    |-- AuthorError                 the orchestration or activity code is wrong: change the code
+    |   |-- NotRegistered           also a LookupError
+    |   |-- PayloadError            also a ValueError
+    |   |-- NondeterminismError
+    |   |-- NotAwaitable            also a TypeError
+    |   |-- ForbiddenInOrchestration
+    |   `-- StepBudgetExceeded
+    |-- ContentionError             expected under concurrency: drop the work, somebody else has it
+    |   `-- LeaseLost
+    `-- OutcomeError                what was waited for ended badly: handle it or let it fail the orchestration
+        |-- ActivityError
+        |   `-- ActivityTimeout     also a TimeoutError
+        |-- SubOrchestrationError
+        `-- OrchestrationFailed     raised by clients that ask for an output
+
+Operator mistakes are `django.core.exceptions.ImproperlyConfigured`, mostly through system checks.
+"""
+
+from __future__ import annotations
+
+import traceback as traceback_module
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+TRACEBACK_BYTES = 16_384
+"""Longest traceback kept with a failure; the innermost frames are what is kept."""
+
+MESSAGE_CHARACTERS = 8_192
+
+
+class DurableError(Exception):
+    """Base of everything django_durable raises on purpose."""
+
+
+class CallerError(DurableError):
+    """The call was wrong. Nothing was written; correct the call."""
+
+
+class InstanceNotFound(CallerError, LookupError):
+    """No instance has this id."""
+
+    def __init__(self, instance_id: str) -> None:
+        self.instance_id = instance_id
+        super().__init__(
+            f"There is no instance {instance_id!r}. Check the id, or whether the instance was deleted or its start "
+            f"rolled back."
+        )
+
+
+class InstanceAlreadyExists(CallerError):
+    """The id is taken by an instance with another orchestration, version or input."""
+
+    def __init__(self, instance_id: str, difference: str) -> None:
+        self.instance_id = instance_id
+        self.difference = difference
+        super().__init__(
+            f"Instance {instance_id!r} already exists with another {difference}. Use another id, or delete that "
+            f"instance first."
+        )
+
+
+class IllegalTransition(CallerError):
+    """The instance's status does not allow what was asked."""
+
+    def __init__(self, instance_id: str, action: str, found: str, expected: Iterable[str], hint: str = "") -> None:
+        self.instance_id = instance_id
+        self.action = action
+        self.found = found
+        self.expected = tuple(expected)
+        text = f"Cannot {action} instance {instance_id!r}: it is {found}"
+        if self.expected:
+            text += f", expected {' or '.join(self.expected)}"
+        super().__init__(f"{text}.{' ' + hint if hint else ''}")
+
+
+class InvalidArgument(CallerError, ValueError):
+    """An argument cannot mean anything: an empty id, a negative duration, an unknown status."""
+
+
+class LimitExceeded(CallerError, ValueError):
+    """A documented limit was passed: KV keys, bytes of a value, length of an id or tag. Raised at the call."""
+
+    def __init__(self, what: str, found: int, limit: int, hint: str = "") -> None:
+        self.what = what
+        self.found = found
+        self.limit = limit
+        super().__init__(f"{what} is {found:,}, the limit is {limit:,}.{' ' + hint if hint else ''}")
+
+
+class WaitTimeout(CallerError, TimeoutError):
+    """The wait was over before what was waited for happened. The instance goes on; wait again."""
+
+
+class WaitInsideTransaction(CallerError):
+    """Waiting inside `transaction.atomic()` could never see the answer. Wait after the block."""
+
+
+class WrongDatabase(CallerError):
+    """The call names, or runs in a transaction of, another database than the one that holds the instances."""
+
+
+class AuthorError(DurableError):
+    """Orchestration or activity code is wrong. Change the code."""
+
+
+class NotRegistered(AuthorError, LookupError):
+    """No orchestration or activity has this name (or version) in this process."""
+
+    def __init__(self, what: str, name: str, *, version: str | None = None, known: Iterable[str] = ()) -> None:
+        self.what = what
+        self.name = name
+        self.version = version
+        self.known = tuple(sorted(known))
+        label = f"{name!r} version {version!r}" if version else f"{name!r}"
+        close = f" Registered: {', '.join(self.known[:10])}." if self.known else ""
+        super().__init__(
+            f"No {what} {label} is registered in this process.{close} Decorate it with @{what} in a module named "
+            f"workflows.py or activities.py of an installed app, or import the module that has it."
+        )
+
+
+class PayloadError(AuthorError, ValueError):
+    """A value cannot be encoded as a payload, or a payload cannot be decoded as the annotated type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field in which a replay differs from its record."""
+
+    field: str
+    recorded: object
+    requested: object
+
+
+class NondeterminismError(AuthorError):
+    """The code, replayed, asks for something else than what its history recorded.
+
+    The instance is parked as Blocked. Restore the code (or keep both paths with `ctx.patched`), then resume it.
+    """
+
+    def __init__(
+        self, seq: int, recorded: str | None, requested: str | None, differences: Iterable[Difference] = ()
+    ) -> None:
+        self.seq = seq
+        self.recorded = recorded
+        self.requested = requested
+        self.differences = tuple(differences)
+        detail = "".join(f" {d.field}: recorded {d.recorded!r}, requested {d.requested!r}." for d in self.differences)
+        super().__init__(
+            f"The code does not match the history at event {seq}: recorded {recorded or 'nothing'}, the code now "
+            f"requests {requested or 'nothing'}.{detail} The usual cause is a change to orchestration code while "
+            f"instances were open, or a clock, random number or query read outside ctx. Restore the old order of "
+            f"steps, or guard the change with ctx.patched(), then resume the instance."
+        )
+
+
+class NotAwaitable(AuthorError, TypeError):
+    """An orchestration yielded something that is not a future."""
+
+    def __init__(self, found: object) -> None:
+        super().__init__(
+            f"The orchestration yielded {type(found).__name__} {found!r:.80}, expected a future. Yield what a ctx "
+            f"verb returns, for example: result = yield ctx.schedule_activity(charge, 7)."
+        )
+
+
+class ForbiddenInOrchestration(AuthorError, RuntimeError):
+    """Orchestration code tried to do I/O, use a thread or reach another loop."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not allowed in an orchestration: its result would not be in the history and a replay could "
+            f"not repeat it. Move it into an activity and schedule that."
+        )
+
+
+class StepBudgetExceeded(AuthorError):
+    """One turn ran more steps than allowed: the code spins without waiting for anything durable."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The orchestration ran more than {limit:,} steps in one turn. The usual cause is a loop that never waits "
+            f"for a timer, an event or an activity. Wait for something durable in the loop, or continue as new."
+        )
+
+
+class ContentionError(DurableError):
+    """Somebody else has the work. Drop it; do not retry."""
+
+
+class LeaseLost(ContentionError):
+    """The lease token is no longer current: another worker, or an operator, owns the row. Drop the work."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The lease of {what} is no longer held by this worker.")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is recorded of an exception: enough to show, to match on and to raise again elsewhere.
+
+    `error_type` is the class name (`"ValueError"`, or `"shop.errors.Declined"` outside builtins).
+    """
+
+    error_type: str
+    message: str
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Describe a caught exception; long messages and tracebacks are cut."""
+        if isinstance(error, OutcomeError):
+            name = error.failure.error_type
+        else:
+            name = type_name(type(error))
+        message = error.failure.message if isinstance(error, OutcomeError) else str(error)
+        lines = "".join(traceback_module.format_exception(error))
+        return cls(name, message[:MESSAGE_CHARACTERS], lines[-TRACEBACK_BYTES:])
+
+    def __str__(self) -> str:
+        return f"{self.error_type}: {self.message}" if self.message else self.error_type
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """Return the name recorded for an exception class: bare for builtins, dotted otherwise."""
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+class OutcomeError(DurableError):
+    """What was waited for ended badly. `error_type`, `message` and `traceback` are those of the original error."""
+
+    def __init__(self, what: str, failure: Failure) -> None:
+        self.what = what
+        self.failure = failure
+        super().__init__(f"{what} failed: {failure}")
+
+    @property
+    def error_type(self) -> str:
+        return self.failure.error_type
+
+    @property
+    def message(self) -> str:
+        return self.failure.message
+
+    @property
+    def traceback(self) -> str:
+        return self.failure.traceback
+
+
+class ActivityError(OutcomeError):
+    """An activity failed for good: its retries are used up or its error is not retryable."""
+
+
+class ActivityTimeout(ActivityError, TimeoutError):
+    """An activity ran out of its total time, or its last attempt out of its own."""
+
+
+class SubOrchestrationError(OutcomeError):
+    """A child failed, was canceled or terminated, or could not be started."""
+
+
+class OrchestrationFailed(OutcomeError):
+    """The instance whose output was asked for did not complete."""

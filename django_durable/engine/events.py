@@ -1,0 +1,430 @@
+"""What a history is made of: facts, and the envelope that places a fact in one.
+
+A fact is a frozen dataclass, past tense. Half of the facts answer commands (`ActivityScheduled`): the code asked and
+the turn recorded it. The others arrive from outside as messages (`ActivityCompleted`): a message is a fact that has no
+place in a history yet. `HistoryEvent` gives a fact its place: `seq` (1-based, gap-free within one execution) and
+`recorded_at`, which is also the clock the code sees while it reacts to the event.
+
+Payloads are JSON text, exactly as the codec made it; the engine compares and stores that text and never parses it.
+
+Each fact maps to the columns of a row without loss: `kind`, `name`, `source_seq`, `payload`, and `data` for what is
+left (a JSON object, `None` when empty). Which attribute goes where is declared once, in `columns` of the class.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+
+from .errors import Failure
+
+Payload = str
+"""JSON text."""
+
+
+class Columns(NamedTuple):
+    """A fact as the columns of a row; see the module docstring."""
+
+    kind: str
+    name: str | None
+    source_seq: int | None
+    payload: Payload | None
+    data: str | None
+
+
+class Fact:
+    """Base of all facts. `name_field`, `source_field`, `payload_field` say which attribute fills which column."""
+
+    __slots__ = ()
+    name_field: ClassVar[str | None] = None
+    source_field: ClassVar[str | None] = None
+    payload_field: ClassVar[str | None] = None
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+    def columns(self) -> Columns:
+        """Return this fact as row columns; `fact_from_columns` is the inverse."""
+        name_field, source_field, payload_field, rest = _LAYOUTS[type(self)]
+        data = None
+        if rest:
+            left = {key: value for key, default in rest if (value := getattr(self, key)) != default}
+            data = json.dumps(left, separators=(",", ":"), ensure_ascii=False) if left else None
+        payload = getattr(self, payload_field) if payload_field else None
+        return Columns(
+            type(self).__name__,
+            getattr(self, name_field) if name_field else None,
+            getattr(self, source_field) if source_field else None,
+            failure_to_payload(payload) if isinstance(payload, Failure) else payload,
+            data,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """One recorded fact: its place in the history of one execution, and when it was recorded (aware UTC)."""
+
+    seq: int
+    recorded_at: datetime
+    fact: Fact
+
+    @property
+    def kind(self) -> str:
+        return self.fact.kind
+
+
+class CarriedEvent(NamedTuple):
+    """An external event that was delivered and not yet waited for when the previous execution continued as new."""
+
+    name: str
+    payload: Payload
+
+
+class StoredValue(NamedTuple):
+    """A KV value and when it was written (ms since the epoch, by the history's clock)."""
+
+    payload: Payload
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationStarted(Fact):
+    """The first event of every execution; with it alone, and the events after it, the execution can be replayed.
+
+    `seed` is drawn once per instance start; guids and random numbers derive from it and the execution number.
+    `carried_events`, `kv` and `custom_status` are what the previous execution left when it continued as new.
+    """
+
+    name_field = "name"
+    payload_field = "input"
+    name: str
+    version: str
+    input: Payload
+    instance_id: str
+    execution: int
+    seed: str
+    parent_instance_id: str | None = None
+    carried_events: tuple[CarriedEvent, ...] = ()
+    kv: dict[str, StoredValue] = field(default_factory=dict)
+    custom_status: Payload | None = None
+    engine_version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationCompleted(Fact):
+    payload_field = "output"
+    output: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationFailed(Fact):
+    payload_field = "failure"
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationCanceled(Fact):
+    """Ended after a cancel request. `output` is what the code returned, `null` where it let the cancellation pass."""
+
+    payload_field = "output"
+    output: Payload
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationTerminated(Fact):
+    """Written by the client, not by a turn: an operator ended the instance without asking its code."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationContinuedAsNew(Fact):
+    """Ended, and the same instance goes on as a new execution. `version` is the one asked for, `None` for latest."""
+
+    payload_field = "input"
+    input: Payload
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationCancelRequested(Fact):
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchMarked(Fact):
+    name_field = "patch_id"
+    patch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityScheduled(Fact):
+    """`retry` and the timeouts are copied for whoever runs the activity; a replay does not compare them.
+
+    `start_to_close_ms` bounds each attempt, `schedule_to_close_ms` all attempts and the pauses between them.
+    """
+
+    name_field = "name"
+    payload_field = "input"
+    name: str
+    input: Payload
+    tag: str | None = None
+    session_id: str | None = None
+    priority: int = 0
+    retry: dict[str, Any] | None = None
+    start_to_close_ms: int | None = None
+    schedule_to_close_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCompleted(Fact):
+    source_field = "scheduled_seq"
+    payload_field = "result"
+    scheduled_seq: int
+    result: Payload
+    attempt: int = 1
+    worker_id: str | None = None
+    started_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityFailed(Fact):
+    """Failed for good. `timed_out` tells a timeout from an error; `failure` is that of the last attempt."""
+
+    source_field = "scheduled_seq"
+    payload_field = "failure"
+    scheduled_seq: int
+    failure: Failure
+    attempt: int = 1
+    timed_out: bool = False
+    worker_id: str | None = None
+    started_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCancelRequested(Fact):
+    source_field = "scheduled_seq"
+    scheduled_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerCreated(Fact):
+    """`fire_at_ms` (epoch) is the history's clock plus `duration_ms`; a replay compares the duration."""
+
+    duration_ms: int
+    fire_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired(Fact):
+    source_field = "timer_seq"
+    timer_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerCanceled(Fact):
+    source_field = "timer_seq"
+    timer_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalSubscribed(Fact):
+    name_field = "name"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalSubscriptionCanceled(Fact):
+    source_field = "subscribed_seq"
+    subscribed_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalEvent(Fact):
+    """Goes to the oldest open wait of its name, or is kept for the next one."""
+
+    name_field = "name"
+    payload_field = "payload"
+    name: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSubscribed(Fact):
+    name_field = "queue"
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSubscriptionCanceled(Fact):
+    source_field = "subscribed_seq"
+    subscribed_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEventDelivered(Fact):
+    name_field = "queue"
+    source_field = "subscribed_seq"
+    payload_field = "payload"
+    queue: str
+    subscribed_seq: int
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubOrchestrationScheduled(Fact):
+    """`version` is always the version the child is pinned to; `requested_version` what the code asked for."""
+
+    name_field = "name"
+    payload_field = "input"
+    name: str
+    version: str
+    instance_id: str
+    input: Payload
+    requested_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubOrchestrationCompleted(Fact):
+    source_field = "scheduled_seq"
+    payload_field = "result"
+    scheduled_seq: int
+    result: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubOrchestrationFailed(Fact):
+    source_field = "scheduled_seq"
+    payload_field = "failure"
+    scheduled_seq: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubOrchestrationCancelRequested(Fact):
+    source_field = "scheduled_seq"
+    scheduled_seq: int
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationChained(Fact):
+    """A detached start: not a child, not canceled or deleted with its starter."""
+
+    name_field = "name"
+    payload_field = "input"
+    name: str
+    version: str
+    instance_id: str
+    input: Payload
+    requested_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomStatusUpdated(Fact):
+    """`value` is `None` after a reset."""
+
+    payload_field = "value"
+    value: Payload | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyValueSet(Fact):
+    name_field = "key"
+    payload_field = "value"
+    key: str
+    value: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyValueCleared(Fact):
+    name_field = "key"
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyValuesCleared(Fact):
+    """`keys` are those removed, sorted: all there were, or those that a prune found older than its cutoff."""
+
+    keys: tuple[str, ...]
+
+
+FACTS: dict[str, type[Fact]] = {cls.__name__: cls for cls in Fact.__subclasses__()}
+"""Every fact class by its `kind`."""
+
+TERMINAL_FACTS = (
+    OrchestrationCompleted,
+    OrchestrationFailed,
+    OrchestrationCanceled,
+    OrchestrationTerminated,
+    OrchestrationContinuedAsNew,
+)
+"""The facts that end an execution; always its last event."""
+
+_LAYOUTS: dict[type[Fact], tuple[str | None, str | None, str | None, tuple[tuple[str, Any], ...]]] = {
+    cls: (
+        cls.name_field,
+        cls.source_field,
+        cls.payload_field,
+        tuple(
+            (f.name, {} if f.default_factory is dict else f.default)
+            for f in fields(cls)  # type: ignore[arg-type]
+            if f.name not in (cls.name_field, cls.source_field, cls.payload_field)
+        ),
+    )
+    for cls in FACTS.values()
+}
+
+
+def fact_from_columns(
+    kind: str, name: str | None, source_seq: int | None, payload: Payload | None, data: str | None
+) -> Fact:
+    """Rebuild a fact from its row columns.
+
+    Raises: ValueError: unknown kind, or columns that do not fit it. The history was written by something newer, or
+        is damaged: block the instance, do not guess.
+    """
+    cls = FACTS.get(kind)
+    if cls is None:
+        raise ValueError(f"Unknown event kind {kind!r}; known kinds are those of django_durable.engine.events.")
+    name_field, source_field, payload_field, _ = _LAYOUTS[cls]
+    values: dict[str, Any] = _unplain(json.loads(data)) if data else {}
+    if name_field:
+        values[name_field] = name
+    if source_field:
+        values[source_field] = source_seq
+    if payload_field:
+        values[payload_field] = failure_from_payload(payload) if payload_field == "failure" else payload
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ValueError(f"Columns of a {kind} event do not fit it: {error}.") from error
+
+
+def failure_to_payload(failure: Failure) -> Payload:
+    """Return a failure as the JSON text that is stored of it."""
+    return json.dumps(
+        {"error_type": failure.error_type, "message": failure.message, "traceback": failure.traceback},
+        ensure_ascii=False,
+    )
+
+
+def failure_from_payload(payload: Payload | None) -> Failure:
+    """Rebuild a failure from its JSON text; missing fields become empty."""
+    stored = json.loads(payload or "{}")
+    return Failure(stored.get("error_type", "Exception"), stored.get("message", ""), stored.get("traceback", ""))
+
+
+def _unplain(data: dict[str, Any]) -> dict[str, Any]:
+    """Turn the lists that JSON made of tuples back into what the dataclasses declare."""
+    if "carried_events" in data:
+        data["carried_events"] = tuple(CarriedEvent(*item) for item in data["carried_events"])
+    if "kv" in data:
+        data["kv"] = {key: StoredValue(*item) for key, item in data["kv"].items()}
+    if "keys" in data:
+        data["keys"] = tuple(data["keys"])
+    return data

@@ -1,0 +1,129 @@
+"""The seams of the engine: what a program is to its host, and what the engine needs from it.
+
+A `Program` is one execution of orchestration code as a state that events move. Replayed programs are rebuilt by
+applying their whole history again; checkpointed ones load a snapshot and apply only the events after it. Nothing
+outside the engine knows which one it drives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .commands import Command
+from .events import Fact, HistoryEvent, Payload
+from .retry import RetryPolicy
+
+
+class Program(Protocol):
+    """One execution of orchestration code.
+
+    `apply` is fed every event of the history in order, those that answer the program's own commands included. After
+    an event from outside, the code runs until it is idle; `commands` then lists what it asked for and what no event
+    has answered yet, in call order. The last command of a finished program ends the execution.
+    """
+
+    def apply(self, event: HistoryEvent, *, replaying: bool) -> None:
+        """Take one event into the state and run the code until it is idle."""
+
+    def commands(self) -> Sequence[Command]:
+        """Return the commands not recorded yet, oldest first."""
+
+    def expects(self, fact: Fact) -> bool:
+        """Tell whether a fact from outside still means something: its command is open, it is not a duplicate."""
+
+    def open_queues(self) -> Sequence[tuple[str, int]]:
+        """Return `(queue, subscribed_seq)` of the dequeues that wait for a message, oldest first."""
+
+    def close(self) -> None:
+        """Go inert, then let the code's `finally` blocks run without any effect."""
+
+
+class Codec(Protocol):
+    """Values to JSON text and back. Raises PayloadError for what cannot be."""
+
+    def encode(self, value: Any) -> Payload: ...
+
+    def decode(self, payload: Payload, type: Any = Any) -> Any: ...
+
+
+class ActivityCallee(Protocol):
+    """What the engine needs to know of a registered activity. Timeouts are in milliseconds.
+
+    `encode_call` takes the arguments of a call, `encode_input` one value as a caller by name gives it: a mapping that
+    fits the parameters is their values by name, anything else the first argument.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def tag(self) -> str | None: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def retry(self) -> RetryPolicy | None: ...
+    @property
+    def start_to_close_ms(self) -> int | None: ...
+    @property
+    def schedule_to_close_ms(self) -> int | None: ...
+
+    def encode_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Payload: ...
+
+    def encode_input(self, value: Any) -> Payload: ...
+
+    def decode_result(self, payload: Payload) -> Any: ...
+
+
+class OrchestrationCallee(Protocol):
+    """What the engine needs to know of a registered orchestration."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+
+    def encode_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Payload: ...
+
+    def encode_input(self, value: Any) -> Payload: ...
+
+    def decode_call(self, payload: Payload) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
+
+    def encode_result(self, value: Any) -> Payload: ...
+
+    def decode_result(self, payload: Payload) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds that a verb checks at the call; bytes are of the encoded text."""
+
+    kv_keys: int = 150
+    kv_value_bytes: int = 65_536
+    custom_status_bytes: int = 262_144
+    tag_bytes: int = 256
+    name_length: int = 255
+    instance_id_length: int = 512
+    steps_per_turn: int = 100_000
+
+
+class Environment(Protocol):
+    """The names and the codec an execution runs with; a registry offers one.
+
+    `activity` and `orchestration` take a name, a decorated function or a definition; version `None` is the latest.
+    They raise NotRegistered.
+    """
+
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def limits(self) -> Limits: ...
+
+    def activity(self, ref: str | Callable[..., Any]) -> ActivityCallee: ...
+
+    def orchestration(self, ref: str | Callable[..., Any], version: str | None = None) -> OrchestrationCallee: ...
+
+    def trace(self, level: int, message: str, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
+        """Log on behalf of orchestration code; never called while replaying. Levels are those of `logging`."""

@@ -1,0 +1,183 @@
+"""One execution in memory: a program, its place in its history, and the comparison of the two.
+
+`Execution.replay` rebuilds a program from its history; `advance` runs one turn. Both move the program by one event at
+a time, in history order, and in the same way: a fact from outside is applied, the code runs until idle, and each
+command it then holds is recorded before the next fact is looked at. On replay recording is comparing, so the n-th
+command meets the n-th recorded command event, whatever turns the history was made in.
+
+A turn commits all commands or none. So a history never ends between a fact and the commands it caused, and a command
+left over after a replay is code that asks for more than it did.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from .commands import Command, Moment, describe_fact
+from .durations import epoch_ms
+from .errors import NondeterminismError
+from .events import (
+    TERMINAL_FACTS,
+    Fact,
+    HistoryEvent,
+    OrchestrationContinuedAsNew,
+    OrchestrationStarted,
+    PatchMarked,
+    Payload,
+    QueueEventDelivered,
+)
+from .program import Environment
+from .replayed import ReplayedProgram
+
+COMMAND_FACTS = frozenset(each.fact_type for each in Command.__subclasses__())
+"""Facts that answer a command of the program; all others come from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message of an event queue that nothing has dequeued yet."""
+
+    id: int
+    queue: str
+    payload: Payload
+
+
+class Execution:
+    """One execution, live in memory. After any error that a method raises, drop it: it is in no known state.
+
+    Attributes:
+        history_length: Number of events so far; the seq of the last one.
+        outcome: The fact that ended the execution, or None while it runs.
+        undelivered: How many facts at the end of the last `advance` were not taken because the execution ended.
+    """
+
+    def __init__(self, environment: Environment, *, patches: frozenset[str] = frozenset()) -> None:
+        self._program = ReplayedProgram(environment, patches=patches)
+        self._recorded_at: datetime | None = None
+        self.history_length = 0
+        self.outcome: Fact | None = None
+        self.undelivered = 0
+
+    @classmethod
+    def replay(cls, environment: Environment, history: Sequence[HistoryEvent]) -> Execution:
+        """Rebuild an execution from its whole history; an empty one gives an execution not started yet.
+
+        Raises:
+            NondeterminismError: the code asks for something else than was recorded. Block the instance.
+            NotRegistered: the code, or a name it uses, is missing here. Block the instance.
+        """
+        patches = frozenset(each.fact.patch_id for each in history if isinstance(each.fact, PatchMarked))
+        execution = cls(environment, patches=patches)
+        for event in history:
+            execution._replay(event)
+        pending = execution._program.commands()
+        if pending and execution.outcome is None:
+            raise NondeterminismError(execution.history_length + 1, None, pending[0].describe())
+        return execution
+
+    @property
+    def finished(self) -> bool:
+        return self.outcome is not None
+
+    def advance(self, facts: Sequence[Fact], *, now: datetime) -> list[HistoryEvent]:
+        """Run one turn: take facts from outside in order and return the events to append.
+
+        Facts that mean nothing any more (a duplicate, a completion of what was canceled) are dropped.
+
+        Args:
+            now: Aware UTC; becomes `recorded_at`. A clock that went back is held at the last event's time.
+        Raises: NotRegistered: the code needs a name that is missing here. Block the instance.
+        """
+        appended: list[HistoryEvent] = []
+        self.undelivered = 0
+        for index, fact in enumerate(facts):
+            if self.finished:
+                self.undelivered = len(facts) - index
+                break
+            if self._program.expects(fact):
+                self._take(fact, now, appended)
+        return appended
+
+    def deliver(
+        self, queued: Sequence[QueuedMessage], *, now: datetime
+    ) -> tuple[list[HistoryEvent], list[QueuedMessage]]:
+        """Give queued messages to open dequeues, oldest message and oldest dequeue of each queue first.
+
+        Returns: the events to append, and the messages taken.
+        """
+        appended: list[HistoryEvent] = []
+        taken: list[QueuedMessage] = []
+        waiting: dict[str, deque[QueuedMessage]] = {}
+        for message in queued:
+            waiting.setdefault(message.queue, deque()).append(message)
+        while not self.finished:
+            match = next(((queue, seq) for queue, seq in self._program.open_queues() if waiting.get(queue)), None)
+            if match is None:
+                break
+            queue, seq = match
+            message = waiting[queue].popleft()
+            taken.append(message)
+            fact = QueueEventDelivered(queue=queue, subscribed_seq=seq, payload=message.payload)
+            self._take(fact, now, appended)
+        return appended, taken
+
+    def open_queues(self) -> frozenset[str]:
+        """Return the queues with a dequeue that waits for a message."""
+        return frozenset() if self.finished else frozenset(queue for queue, _ in self._program.open_queues())
+
+    def next_start(self) -> OrchestrationStarted:
+        """Return the first fact of the next execution; only after continue-as-new."""
+        assert isinstance(self.outcome, OrchestrationContinuedAsNew)
+        return self._program.next_start(self.outcome.input)
+
+    def waiting_for(self) -> list[tuple[int, str]]:
+        """Return `(seq, description)` of everything the execution waits for, oldest first."""
+        return [(seq, command.describe()) for seq, command in self._program.waiting_for()]
+
+    def close(self) -> None:
+        """Drop the program: it goes inert, then the code's `finally` blocks run without any effect."""
+        self._program.close()
+
+    def _take(self, fact: Fact, now: datetime, appended: list[HistoryEvent]) -> None:
+        """Record a fact from outside, then every command that the code holds once it is idle."""
+        if self._recorded_at is not None and now < self._recorded_at:
+            now = self._recorded_at
+        self._append(fact, now, appended)
+        started = self._program.started
+        pending = self._program.commands()
+        while pending:
+            moment = Moment(self.history_length + 1, epoch_ms(now), started.instance_id, started.execution)
+            self._append(pending[0].record(moment), now, appended)
+
+    def _append(self, fact: Fact, now: datetime, appended: list[HistoryEvent]) -> None:
+        event = HistoryEvent(self.history_length + 1, now, fact)
+        self._program.apply(event, replaying=False)
+        appended.append(event)
+        self._note(event)
+
+    def _replay(self, event: HistoryEvent) -> None:
+        """Apply one recorded event, having compared it with what the code holds."""
+        pending = self._program.commands()
+        requested = pending[0] if pending else None
+        if type(event.fact) in COMMAND_FACTS:
+            if requested is None:
+                raise NondeterminismError(event.seq, describe_fact(event.fact), None)
+            if differences := requested.differences(event.fact):
+                raise NondeterminismError(
+                    event.seq, describe_fact(event.fact), requested.describe(), differences
+                )
+        elif requested is not None and not isinstance(event.fact, TERMINAL_FACTS):
+            raise NondeterminismError(event.seq, describe_fact(event.fact), requested.describe())
+        elif not self._program.expects(event.fact) and not isinstance(event.fact, TERMINAL_FACTS):
+            raise NondeterminismError(event.seq, describe_fact(event.fact), None)
+        self._program.apply(event, replaying=True)
+        self._note(event)
+
+    def _note(self, event: HistoryEvent) -> None:
+        self.history_length = event.seq
+        self._recorded_at = event.recorded_at
+        if isinstance(event.fact, TERMINAL_FACTS):
+            self.outcome = event.fact

@@ -1,0 +1,38 @@
+"""Logging on behalf of orchestration code. The engine itself never logs; it hands messages to its environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .replayed import ReplayedProgram
+
+DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+
+
+class ReplaySilentLogger:
+    """The methods of a standard logger; nothing is emitted while the code is replaying.
+
+    Every message carries `instance_id`, `execution_id`, `orchestration_name` and `orchestration_version`.
+    """
+
+    def __init__(self, program: ReplayedProgram) -> None:
+        self._program = program
+
+    def log(self, level: int, message: str, *args: Any) -> None:
+        self._program.trace(level, message, args)
+
+    def debug(self, message: str, *args: Any) -> None:
+        self.log(DEBUG, message, *args)
+
+    def info(self, message: str, *args: Any) -> None:
+        self.log(INFO, message, *args)
+
+    def warning(self, message: str, *args: Any) -> None:
+        self.log(WARNING, message, *args)
+
+    def error(self, message: str, *args: Any) -> None:
+        self.log(ERROR, message, *args)
+
+    def critical(self, message: str, *args: Any) -> None:
+        self.log(CRITICAL, message, *args)
