@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+import importlib
+import pkgutil
+import sys
+from importlib.util import find_spec
+
+from django.apps import AppConfig, apps
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+from .conf import settings
 
 
 class DurableConfig(AppConfig):
@@ -15,7 +23,25 @@ class DurableConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
-        from .registry import autodiscover
+        from . import checks  # noqa: F401 - registers them
 
-        autodiscover()
+        discover()
+        if (spec := find_spec("django_durable.client")) is not None and spec.origin is not None:
+            from .client import client  # noqa: F401 - binds itself to the default registry
+
+
+def discover() -> None:
+    """Import the modules named by `WORKFLOW_MODULES` in every installed app, and what is in those that are packages.
+
+    An error in such a module is raised: an orchestration that silently is not there would block its instances.
+    """
+    for name in settings.WORKFLOW_MODULES:
+        autodiscover_modules(name)
+        for config in apps.get_app_configs():
+            _import_submodules(f"{config.name}.{name}")
+
+
+def _import_submodules(package: str) -> None:
+    module = sys.modules.get(package)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{package}."):
+        importlib.import_module(found.name)

@@ -7,15 +7,14 @@ recorded as a fact. On replay it is compared with the fact already recorded in i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from . import events
 from .errors import Difference, Failure
 from .events import Fact, Payload
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Where a command is recorded: its seq, the history's clock (ms since the epoch), and the execution's identity."""
 
     seq: int
@@ -29,20 +28,22 @@ class Command:
     """Base of all commands. Fields have the same name in a command and in its fact.
 
     `fact_type` is what the command is recorded as, `compared` the fields that a replay compares, `copied` those that
-    are recorded and not compared. `seq` is set once the command is recorded.
+    are recorded and not compared. `answers` are the facts from outside that settle it. `seq` is set once
+    the command is recorded.
     """
 
     fact_type: ClassVar[type[Fact]]
     compared: ClassVar[tuple[str, ...]] = ()
     copied: ClassVar[tuple[str, ...]] = ()
+    answers: ClassVar[tuple[type[Fact], ...]] = ()
     seq: int | None = field(default=None, init=False)
 
     def record(self, moment: Moment) -> Fact:
         """Return the fact this command becomes."""
         return self.fact_type(**{name: getattr(self, name) for name in self.compared + self.copied})
 
-    def differences(self, fact: Fact) -> tuple[Difference, ...]:
-        """Return what differs from the fact recorded in this command's place; empty when it matches."""
+    def differences(self, fact: Fact, moment: Moment) -> tuple[Difference, ...]:
+        """Return what differs from the fact recorded at `moment`, in this command's place; empty when it matches."""
         if type(fact) is not self.fact_type:
             return (Difference("kind", fact.kind, self.fact_type.__name__),)
         return tuple(
@@ -67,6 +68,7 @@ def describe_fact(fact: Fact) -> str:
 @dataclass(slots=True, kw_only=True, eq=False)
 class ScheduleActivity(Command):
     fact_type = events.ActivityScheduled
+    answers = (events.ActivityCompleted, events.ActivityFailed)
     compared = ("name", "input", "tag", "session_id")
     copied = ("priority", "retry", "start_to_close_ms", "schedule_to_close_ms")
     name: str
@@ -89,6 +91,7 @@ class CancelActivity(Command):
 @dataclass(slots=True, kw_only=True, eq=False)
 class CreateTimer(Command):
     fact_type = events.TimerCreated
+    answers = (events.TimerFired,)
     compared = ("duration_ms",)
     duration_ms: int
 
@@ -120,6 +123,7 @@ class UnsubscribeExternal(Command):
 @dataclass(slots=True, kw_only=True, eq=False)
 class SubscribeQueue(Command):
     fact_type = events.QueueSubscribed
+    answers = (events.QueueEventDelivered,)
     compared = ("queue",)
     queue: str
 
@@ -138,6 +142,7 @@ class ScheduleSubOrchestration(Command):
     """
 
     fact_type = events.SubOrchestrationScheduled
+    answers = (events.SubOrchestrationCompleted, events.SubOrchestrationFailed)
     compared = ("name", "input", "requested_version")
     name: str
     version: str
@@ -155,11 +160,11 @@ class ScheduleSubOrchestration(Command):
             requested_version=self.requested_version,
         )
 
-    def differences(self, fact: Fact) -> tuple[Difference, ...]:
+    def differences(self, fact: Fact, moment: Moment) -> tuple[Difference, ...]:
         # Named in full: zero-argument super() does not work in a dataclass with slots.
-        found = Command.differences(self, fact)
-        wanted = self.requested_instance_id
-        if wanted and isinstance(fact, events.SubOrchestrationScheduled) and fact.instance_id != wanted:
+        found = Command.differences(self, fact, moment)
+        wanted = self.requested_instance_id or derived_instance_id(moment)
+        if isinstance(fact, events.SubOrchestrationScheduled) and fact.instance_id != wanted:
             found += (Difference("instance_id", fact.instance_id, wanted),)
         return found
 
@@ -261,3 +266,24 @@ class ContinueAsNew(Command):
     compared = ("input", "version")
     input: Payload
     version: str | None = None
+
+
+COMMAND_FACTS: frozenset[type[Fact]] = frozenset(each.fact_type for each in Command.__subclasses__())
+"""Facts that record a command of the program; all others come from outside."""
+
+
+def cancellation(command: Command, seq: int) -> Command:
+    """Return the command that takes back the one recorded at `seq`."""
+    match command:
+        case ScheduleActivity():
+            return CancelActivity(scheduled_seq=seq)
+        case CreateTimer():
+            return CancelTimer(timer_seq=seq)
+        case SubscribeExternal():
+            return UnsubscribeExternal(subscribed_seq=seq)
+        case SubscribeQueue():
+            return UnsubscribeQueue(subscribed_seq=seq)
+        case ScheduleSubOrchestration(instance_id=child):
+            return CancelSubOrchestration(scheduled_seq=seq, instance_id=child)
+        case _:
+            raise TypeError(f"{command.describe()} cannot be taken back.")

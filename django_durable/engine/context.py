@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from . import commands
 from .durations import Duration, from_epoch_ms, milliseconds
 from .errors import InvalidArgument
 from .events import Payload
-from .futures import AllFuture, DurableFuture, RaceFuture, apply_retry
+from .futures import AllFuture, DurableFuture, RaceFuture, apply_retry, checked_session_id
 from .program import ActivityCallee, OrchestrationCallee
 from .retry import RetryPolicy
 from .tracing import ReplaySilentLogger
@@ -52,11 +53,19 @@ class OrchestrationContext:
         self.orchestration_name = started.name
         self.orchestration_version = started.version
         self.parent_instance_id = started.parent_instance_id
-        identity = f"{started.seed}:{started.execution}"
-        self.random = Random(identity)
-        self._guids = Random(f"guid:{identity}")
+        self._identity = f"{started.seed}:{started.execution}"
         self._patches: dict[str, bool] = {}
         self.logger = ReplaySilentLogger(program)
+
+    # Seeding takes longer than a whole turn of most orchestrations, so it waits until it is needed.
+
+    @cached_property
+    def random(self) -> Random:
+        return Random(self._identity)
+
+    @cached_property
+    def _guids(self) -> Random:
+        return Random(f"guid:{self._identity}")
 
     # Activities.
 
@@ -84,20 +93,28 @@ class OrchestrationContext:
 
     run = schedule_activity
 
-    def schedule_activity_on_session(self, activity: Ref, input: Any = None, session_id: str = "") -> DurableFuture[Any]:
-        """Schedule an activity on the worker that owns `session_id`; see `schedule_activity`."""
+    def schedule_activity_on_session(
+        self, activity: Ref, input: Any = None, session_id: str = ""
+    ) -> DurableFuture[Any]:
+        """Schedule an activity on the worker that owns `session_id`; see `schedule_activity`.
+
+        Raises: as `schedule_activity`; InvalidArgument: the session id. Nothing was scheduled.
+        """
+        checked_session_id(session_id)
         return self.schedule_activity(activity, *_given(input)).on_session(session_id)
 
     def schedule_activity_with_retry(
         self, activity: Ref, input: Any, retry: RetryPolicy | Mapping[str, Any]
     ) -> DurableFuture[Any]:
         """Schedule an activity with a retry policy of its own; see `schedule_activity` and `RetryPolicy`."""
-        return self.schedule_activity(activity, *_given(input)).with_retry(RetryPolicy.coerce(retry))
+        policy = RetryPolicy.coerce(retry)
+        return self.schedule_activity(activity, *_given(input)).with_retry(policy)
 
     def schedule_activity_with_retry_on_session(
         self, activity: Ref, input: Any, retry: RetryPolicy | Mapping[str, Any], session_id: str
     ) -> DurableFuture[Any]:
         """Schedule an activity with a retry policy, every attempt on `session_id`."""
+        checked_session_id(session_id)
         return self.schedule_activity_with_retry(activity, input, retry).on_session(session_id)
 
     # Timers and messages.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from .errors import InvalidArgument
 
@@ -11,7 +11,7 @@ Duration = timedelta | int
 LONGEST_MS = 100 * 366 * 24 * 3600 * 1000
 """A century. Longer ones are mistakes (seconds taken for milliseconds, an overflow) and would not fit a datetime."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -20,10 +20,11 @@ def milliseconds(duration: Duration, name: str = "duration") -> int:
 
     Raises: InvalidArgument: not a timedelta or int, negative, or longer than a century.
     """
-    if isinstance(duration, timedelta):
-        value = -(-duration // _MILLISECOND)
-    elif isinstance(duration, int) and not isinstance(duration, bool):
-        value = duration
+    given: object = duration
+    if isinstance(given, timedelta):
+        value = -(-given // _MILLISECOND)
+    elif isinstance(given, int) and not isinstance(given, bool):
+        value = given
     else:
         raise InvalidArgument(
             f"{name} is {duration!r} ({type(duration).__name__}), expected a timedelta or an int of milliseconds."

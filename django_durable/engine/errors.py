@@ -34,14 +34,22 @@ import traceback as traceback_module
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-TRACEBACK_BYTES = 16_384
+TRACEBACK_CHARACTERS = 16_384
 """Longest traceback kept with a failure; the innermost frames are what is kept."""
 
 MESSAGE_CHARACTERS = 8_192
 
 
 class DurableError(Exception):
-    """Base of everything django_durable raises on purpose."""
+    """Base of everything django_durable raises on purpose. Its errors can be pickled and copied, as Django's are."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception would call the class with the finished message, where most of these take what the message is of.
+        return _unreduced, (type(self), self.args), self.__dict__
+
+
+def _unreduced(cls: type[DurableError], args: tuple[object, ...]) -> DurableError:
+    return cls.__new__(cls, *args)
 
 
 class CallerError(DurableError):
@@ -187,12 +195,12 @@ class ForbiddenInOrchestration(AuthorError, RuntimeError):
 
 
 class StepBudgetExceeded(AuthorError):
-    """One turn ran more steps than allowed: the code spins without waiting for anything durable."""
+    """The code ran more steps than allowed after one event: it spins without waiting for anything durable."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The orchestration ran more than {limit:,} steps in one turn. The usual cause is a loop that never waits "
-            f"for a timer, an event or an activity. Wait for something durable in the loop, or continue as new."
+            f"The orchestration ran more than {limit:,} steps without waiting. The usual cause is a loop that never "
+            f"waits for a timer, an event or an activity. Wait for something durable in the loop, or continue as new."
         )
 
 
@@ -220,17 +228,32 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Describe a caught exception; long messages and tracebacks are cut."""
+        """Describe a caught exception; long messages and tracebacks are cut.
+
+        An error that passes on the outcome of something else keeps the type and message of the original error.
+        """
         if isinstance(error, OutcomeError):
-            name = error.failure.error_type
+            name, message = error.failure.error_type, error.failure.message
         else:
-            name = type_name(type(error))
-        message = error.failure.message if isinstance(error, OutcomeError) else str(error)
-        lines = "".join(traceback_module.format_exception(error))
-        return cls(name, message[:MESSAGE_CHARACTERS], lines[-TRACEBACK_BYTES:])
+            name, message = type_name(type(error)), text_of(error)
+        lines = _storable("".join(traceback_module.format_exception(error)))
+        return cls(name, message[:MESSAGE_CHARACTERS], lines[-TRACEBACK_CHARACTERS:])
 
     def __str__(self) -> str:
         return f"{self.error_type}: {self.message}" if self.message else self.error_type
+
+
+def text_of(error: BaseException) -> str:
+    """Return `str(error)`, or a note where that raises: an author's error may be as broken as what raised it."""
+    try:
+        return _storable(str(error))
+    except Exception as broken:
+        return f"<str() of this error raised {type_name(type(broken))}>"
+
+
+def _storable(text: str) -> str:
+    """Escape lone surrogates, which no database can store."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def type_name(kind: type[BaseException]) -> str:

@@ -6,61 +6,27 @@ place in a history yet. `HistoryEvent` gives a fact its place: `seq` (1-based, g
 `recorded_at`, which is also the clock the code sees while it reacts to the event.
 
 Payloads are JSON text, exactly as the codec made it; the engine compares and stores that text and never parses it.
-
-Each fact maps to the columns of a row without loss: `kind`, `name`, `source_seq`, `payload`, and `data` for what is
-left (a JSON object, `None` when empty). Which attribute goes where is declared once, in `columns` of the class.
+How a fact maps to the columns of a row is in `facts`. A default that was once released never changes: values equal to
+it are not stored.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import Failure
+from .facts import Columns as Columns
+from .facts import Fact as Fact
+from .facts import Payload as Payload
+from .facts import failure_from_payload as failure_from_payload
+from .facts import failure_to_payload as failure_to_payload
+from .facts import layout_of
 
-Payload = str
-"""JSON text."""
-
-
-class Columns(NamedTuple):
-    """A fact as the columns of a row; see the module docstring."""
-
-    kind: str
-    name: str | None
-    source_seq: int | None
-    payload: Payload | None
-    data: str | None
-
-
-class Fact:
-    """Base of all facts. `name_field`, `source_field`, `payload_field` say which attribute fills which column."""
-
-    __slots__ = ()
-    name_field: ClassVar[str | None] = None
-    source_field: ClassVar[str | None] = None
-    payload_field: ClassVar[str | None] = None
-
-    @property
-    def kind(self) -> str:
-        return type(self).__name__
-
-    def columns(self) -> Columns:
-        """Return this fact as row columns; `fact_from_columns` is the inverse."""
-        name_field, source_field, payload_field, rest = _LAYOUTS[type(self)]
-        data = None
-        if rest:
-            left = {key: value for key, default in rest if (value := getattr(self, key)) != default}
-            data = json.dumps(left, separators=(",", ":"), ensure_ascii=False) if left else None
-        payload = getattr(self, payload_field) if payload_field else None
-        return Columns(
-            type(self).__name__,
-            getattr(self, name_field) if name_field else None,
-            getattr(self, source_field) if source_field else None,
-            failure_to_payload(payload) if isinstance(payload, Failure) else payload,
-            data,
-        )
+ENGINE_VERSION = 1
+"""What executions started from now on record; one that records a later version cannot be replayed by this engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +220,14 @@ class ExternalEvent(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventEnqueued(Fact):
+    """Only ever a message: it makes the instance claimable after a `QueuedEvent` row was inserted. Never recorded."""
+
+    name_field = "queue"
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSubscribed(Fact):
     name_field = "queue"
     queue: str
@@ -365,20 +339,6 @@ TERMINAL_FACTS = (
 )
 """The facts that end an execution; always its last event."""
 
-_LAYOUTS: dict[type[Fact], tuple[str | None, str | None, str | None, tuple[tuple[str, Any], ...]]] = {
-    cls: (
-        cls.name_field,
-        cls.source_field,
-        cls.payload_field,
-        tuple(
-            (f.name, {} if f.default_factory is dict else f.default)
-            for f in fields(cls)  # type: ignore[arg-type]
-            if f.name not in (cls.name_field, cls.source_field, cls.payload_field)
-        ),
-    )
-    for cls in FACTS.values()
-}
-
 
 def fact_from_columns(
     kind: str, name: str | None, source_seq: int | None, payload: Payload | None, data: str | None
@@ -391,32 +351,18 @@ def fact_from_columns(
     cls = FACTS.get(kind)
     if cls is None:
         raise ValueError(f"Unknown event kind {kind!r}; known kinds are those of django_durable.engine.events.")
-    name_field, source_field, payload_field, _ = _LAYOUTS[cls]
+    layout = layout_of(cls)
     values: dict[str, Any] = _unplain(json.loads(data)) if data else {}
-    if name_field:
-        values[name_field] = name
-    if source_field:
-        values[source_field] = source_seq
-    if payload_field:
-        values[payload_field] = failure_from_payload(payload) if payload_field == "failure" else payload
+    if layout.name:
+        values[layout.name] = name
+    if layout.source:
+        values[layout.source] = source_seq
+    if layout.payload:
+        values[layout.payload] = failure_from_payload(payload) if layout.payload == "failure" else payload
     try:
         return cls(**values)
     except TypeError as error:
         raise ValueError(f"Columns of a {kind} event do not fit it: {error}.") from error
-
-
-def failure_to_payload(failure: Failure) -> Payload:
-    """Return a failure as the JSON text that is stored of it."""
-    return json.dumps(
-        {"error_type": failure.error_type, "message": failure.message, "traceback": failure.traceback},
-        ensure_ascii=False,
-    )
-
-
-def failure_from_payload(payload: Payload | None) -> Failure:
-    """Rebuild a failure from its JSON text; missing fields become empty."""
-    stored = json.loads(payload or "{}")
-    return Failure(stored.get("error_type", "Exception"), stored.get("message", ""), stored.get("traceback", ""))
 
 
 def _unplain(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .arguments import checked_text
 from .commands import Command, ScheduleActivity
 from .durations import milliseconds
-from .errors import InvalidArgument, PayloadError
+from .errors import InvalidArgument, text_of
 from .loop import OrchestrationFuture, OrchestrationLoop
 from .retry import RetryPolicy
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+LONGEST_SESSION_ID = 255
 
 
 class CommandHost(Protocol):
@@ -27,7 +29,7 @@ class CommandHost(Protocol):
     def withdraw(self, command: Command) -> None:
         """Take a command back: forget it if it is not recorded yet, else issue its cancellation."""
 
-    def check_tag(self, tag: str) -> None:
+    def check_tag(self, tag: object) -> None:
         """Raise InvalidArgument or LimitExceeded for a tag that is empty or too long."""
 
 
@@ -65,9 +67,7 @@ class DurableFuture(OrchestrationFuture[T]):
     def on_session(self, session_id: str) -> DurableFuture[T]:
         """Run this activity on the worker that owns `session_id`. Raises: as `with_tag`."""
         command = self._refinable("on_session")
-        if not isinstance(session_id, str) or not 0 < len(session_id) <= 255:
-            raise InvalidArgument(f"A session id is a string of 1 to 255 characters, found {session_id!r}.")
-        command.session_id = session_id
+        command.session_id = checked_session_id(session_id)
         return self
 
     def with_retry(self, retry: RetryPolicy) -> DurableFuture[T]:
@@ -91,7 +91,7 @@ class DurableFuture(OrchestrationFuture[T]):
             return
         try:
             value = self._decode(payload) if self._decode else payload
-        except PayloadError as error:
+        except Exception as error:  # Decoding calls constructors of the author's types.
             self.set_exception(error)
         else:
             self.set_result(value)
@@ -107,6 +107,11 @@ class DurableFuture(OrchestrationFuture[T]):
         if self._host is not None and self.command is not None:
             self._host.withdraw(self.command)
         return super().cancel(msg)
+
+
+def checked_session_id(session_id: str) -> str:
+    """Return `session_id`. Raises: InvalidArgument: it is empty, too long or no text."""
+    return checked_text(session_id, "session id", LONGEST_SESSION_ID)
 
 
 def apply_retry(command: ScheduleActivity, retry: RetryPolicy) -> None:
@@ -152,7 +157,7 @@ def _outcome(member: asyncio.Future[Any]) -> dict[str, Any]:
     if member.cancelled():
         return {"err": "CancelledError"}
     error = member.exception()
-    return {"ok": member.result()} if error is None else {"err": str(error) or type(error).__name__}
+    return {"ok": member.result()} if error is None else {"err": text_of(error) or type(error).__name__}
 
 
 class RaceFuture(_GroupFuture):
@@ -181,4 +186,12 @@ class RaceFuture(_GroupFuture):
         for member in self._members:
             if member is not winner:
                 member.remove_done_callback(self._member_done)
-                member.cancel()
+                _give_up(member)
+
+
+def _give_up(member: asyncio.Future[Any]) -> None:
+    """Cancel a loser; the error of one that ended as well counts as seen, so that nobody reports it."""
+    if not member.done():
+        member.cancel()
+    elif not member.cancelled():
+        member.exception()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .arguments import checked_text
 from .commands import ClearKeyValue, ClearKeyValues, Command, SetKeyValue
 from .errors import InvalidArgument, LimitExceeded
 from .events import StoredValue
@@ -79,8 +80,4 @@ class KeyValues:
             del self._entries[key]
 
     def _checked(self, key: str) -> str:
-        if not isinstance(key, str) or not 0 < len(key) <= self._limits.name_length:
-            raise InvalidArgument(
-                f"A KV key is a string of 1 to {self._limits.name_length} characters, found {key!r:.80}."
-            )
-        return key
+        return checked_text(key, "KV key", self._limits.name_length)

@@ -6,6 +6,11 @@ Timers it is asked for become durable timers of the execution. Tasks and futures
 so sets of them (`asyncio.wait` returns two) iterate alike on every replay. Whatever would do I/O, use a thread or wait
 for something that no history records raises `ForbiddenInOrchestration`.
 
+Steps are counted, those of the loop and those of the verbs that answer at once, so code that spins is stopped.
+
+The loop owns its tasks until they are done: nothing that an author forgot is left to the garbage collector, whose
+moment no history records. `dispose` closes what is left, with nobody to listen.
+
 The loop is set as the running loop of its thread while it runs, so `asyncio` functions find it and Django's async
 guard refuses ORM calls. A loop that was running before (an application's own) is set aside and put back.
 
@@ -16,25 +21,41 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
+import math
 from asyncio import events as asyncio_events
 from asyncio import tasks as asyncio_tasks
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from sys import get_asyncgen_hooks, set_asyncgen_hooks
+from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from .errors import ForbiddenInOrchestration, NotAwaitable, StepBudgetExceeded
+from .durations import milliseconds
+from .errors import ForbiddenInOrchestration, InvalidArgument, NotAwaitable, StepBudgetExceeded
 
 CancelledError = asyncio.CancelledError
 """Raised into orchestration code at its await when it, or the task it runs in, is canceled."""
 
+CLOSE_ATTEMPTS = 100
+"""How often code that is dropped may await in its cleanup before it is left to the garbage collector."""
+
 T = TypeVar("T")
 
 
-class TimerSource(Protocol):
-    """Where the loop gets durable timers from."""
+class OutOfSteps(BaseException):
+    """Ends code that has used up its steps; no `Exception`, so that `except Exception` of that code lets it pass."""
 
-    def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]: ...
+
+class LoopHost(Protocol):
+    """What the loop needs of its program."""
+
+    def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
+        """Return the future of a durable timer."""
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Tell of an error that no code of the author has seen."""
 
 
 class OrchestrationFuture(asyncio.Future[T]):
@@ -49,11 +70,14 @@ class OrchestrationFuture(asyncio.Future[T]):
 
 
 class OrchestrationTask(asyncio.Task[T]):
-    """A task that hashes by creation order."""
+    """A task that hashes by creation order, and is named by it: asyncio's own counter runs on through the process."""
 
-    def __init__(self, coro: Coroutine[Any, Any, T], *, loop: OrchestrationLoop, **options: Any) -> None:
+    def __init__(
+        self, coro: Coroutine[Any, Any, T], *, loop: OrchestrationLoop, name: object = None, **options: Any
+    ) -> None:
         self._order = loop.next_order()
-        super().__init__(coro, loop=loop, **options)
+        super().__init__(coro, loop=loop, name=loop.task_name() if name is None else str(name), **options)
+        loop.own(self)
 
     def __hash__(self) -> int:
         return self._order
@@ -72,69 +96,106 @@ class DurableTimerHandle(asyncio.TimerHandle):
 
 
 class OrchestrationLoop(asyncio.AbstractEventLoop):
-    """See the module docstring. `now_ms` is set by the program before it runs the loop."""
+    """See the module docstring. `now_ms` is set by the program before it runs the loop.
 
-    def __init__(self, timers: TimerSource, *, started_ms: int) -> None:
+    `salt` is where the hashes of tasks and futures start: the same on every replay, another one for each execution,
+    or the tasks of many executions would collide in the sets that asyncio keeps for the whole process.
+    """
+
+    def __init__(self, host: LoopHost, *, started_ms: int, salt: int) -> None:
         self.now_ms = started_ms
         self._started_ms = started_ms
-        self._timers = timers
+        self._host = host
         self._ready: deque[asyncio.Handle] = deque()
-        self._orders = 0
-        self._running = False
+        self._order = salt
+        self._named = 0
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._steps_left = 0
+        self._disposed = False
 
     def next_order(self) -> int:
         """Return the next number of the creation order of tasks and futures."""
-        self._orders += 1
-        return self._orders
+        self._order += 1
+        return self._order
+
+    def task_name(self) -> str:
+        """Return the next name for a task that was given none."""
+        self._named += 1
+        return f"Task-{self._named}"
+
+    def own(self, task: OrchestrationTask[Any]) -> None:
+        """Keep a task until it is done."""
+        self._tasks[task] = None
+        task.add_done_callback(self._disown)
+
+    def _disown(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
 
     def run_until_idle(self, steps: int) -> None:
         """Run what is ready until nothing is.
 
-        Raises: StepBudgetExceeded: still not idle after `steps` callbacks. Fail the execution.
+        Raises: StepBudgetExceeded: still not idle after `steps` callbacks and verbs. Fail the execution.
         """
         ready = self._ready
+        self._steps_left = steps
         with self._as_running_loop():
-            while ready:
-                if steps <= 0:
-                    raise StepBudgetExceeded(steps)
-                steps -= 1
+            while ready and self._steps_left > 0:
+                self._steps_left -= 1
                 handle = ready.popleft()
-                if not handle.cancelled():
-                    try:
-                        handle._run()
-                    except SystemExit:
-                        pass  # The task has it as its exception already; only a worker may decide to exit.
+                if handle._cancelled:
+                    continue
+                try:
+                    handle._run()
+                except SystemExit:
+                    continue  # The task has it as its exception already; only a worker may decide to exit.
+        if ready or self._steps_left < 0:
+            raise StepBudgetExceeded(steps)
+
+    def count_step(self) -> None:
+        """Count a verb that code may call without ever suspending. Raises: OutOfSteps."""
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            raise OutOfSteps
 
     @contextmanager
     def _as_running_loop(self) -> Iterator[None]:
         outer = asyncio_events._get_running_loop()
         outer_task = asyncio.current_task(outer) if outer is not None else None
+        outer_hooks = get_asyncgen_hooks()
         if outer is not None and outer_task is not None:
             asyncio_tasks._leave_task(outer, outer_task)
         asyncio_events._set_running_loop(self)
-        self._running = True
+        set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
         try:
             yield
         finally:
-            self._running = False
+            set_asyncgen_hooks(*outer_hooks)
             asyncio_events._set_running_loop(outer)
             if outer is not None and outer_task is not None:
                 asyncio_tasks._enter_task(outer, outer_task)
+
+    def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Close an async generator that was left before its end, as asyncio does, unless the program itself is left."""
+        if self.is_running() and not self._disposed:
+            self.create_task(generator.aclose())
 
     def start(self, coro: Coroutine[Any, Any, T]) -> OrchestrationTask[T]:
         """Start the root task, in an empty context: nothing of the worker's context reaches orchestration code."""
         return OrchestrationTask(coro, loop=self, context=contextvars.Context())
 
-    def dispose(self, root: OrchestrationTask[Any] | None) -> None:
-        """Drop everything that is ready, then close the root's coroutine so that its `finally` blocks run now."""
+    def dispose(self) -> None:
+        """Drop what is ready, then close all that is not done, oldest first, so that its `finally` blocks run now.
+
+        Nothing runs after that: what the blocks start is closed unstarted, where they await they are closed again, and
+        what they raise is lost.
+        """
+        self._disposed = True
         self._ready.clear()
-        if root is None or root.done():
-            return
         with self._as_running_loop():
-            try:
-                root.get_coro().close()  # type: ignore[union-attr]
-            except RuntimeError:
-                pass  # A finally block awaited something: there is nobody left to resume it.
+            while self._tasks:
+                task = next(iter(self._tasks))
+                del self._tasks[task]
+                close_fully(task.get_coro())
         self._ready.clear()
 
     def ensure_future(self, awaitable: Any) -> asyncio.Future[Any]:
@@ -143,9 +204,10 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         Raises: NotAwaitable: it is neither a future nor a coroutine nor an awaitable object.
         """
         try:
-            return asyncio.ensure_future(awaitable, loop=self)
+            future: asyncio.Future[Any] = asyncio.ensure_future(awaitable, loop=self)
         except TypeError:
             raise NotAwaitable(awaitable) from None
+        return future
 
     # What asyncio asks of a running loop.
 
@@ -153,7 +215,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         return (self.now_ms - self._started_ms) / 1000
 
     def is_running(self) -> bool:
-        return self._running
+        """Whether this loop is the running loop of this very thread."""
+        return asyncio_events._get_running_loop() is self
 
     def is_closed(self) -> bool:
         return False
@@ -173,12 +236,11 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         handle = DurableTimerHandle(self.time() + delay, callback, args, self, context)
         handle.timer = None
-        # Rounded, not rounded up: deadlines are sums of floats, and 1.5 s must stay 1,500 ms.
-        delay_ms = round(delay * 1000)
-        if delay_ms <= 0:
+        delay_ms = _delay_ms(delay)
+        if delay_ms == 0:
             self._ready.append(handle)
             return handle
-        handle.timer = self._timers.schedule_timer(delay_ms)
+        handle.timer = self._host.schedule_timer(delay_ms)
         handle.timer.add_done_callback(lambda timer: None if timer.cancelled() else self._ready.append(handle))
         return handle
 
@@ -190,7 +252,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return OrchestrationFuture(loop=self)
 
-    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:  # type: ignore[override]
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        _refuse_unordered(inspect.currentframe())
         # Eager tasks would start in the middle of their creator; order is what this loop is for.
         options.pop("eager_start", None)
         return OrchestrationTask(coro, loop=self, **options)
@@ -199,10 +262,13 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         return None
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Ignore errors nobody retrieved: the engine does not log, and dropping a program leaves some."""
+        """Report an error that nobody retrieved. What is only destroyed while pending was dropped on purpose."""
+        if (error := context.get("exception")) is not None and not self._disposed:
+            self._host.report(context["message"], error)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """See `call_exception_handler`."""
+        self.call_exception_handler(context)
 
     async def shutdown_asyncgens(self) -> None:
         """Nothing to do; asyncio's own helpers may ask."""
@@ -219,11 +285,38 @@ def _forbidden(name: str) -> Callable[..., Any]:
     return refuse
 
 
-_ALLOWED = frozenset(vars(OrchestrationLoop)) | {"slow_callback_duration"}
 for _name, _member in vars(asyncio.AbstractEventLoop).items():
-    if callable(_member) and not _name.startswith("_") and _name not in _ALLOWED:
+    if callable(_member) and not _name.startswith("_") and _name not in vars(OrchestrationLoop):
         setattr(OrchestrationLoop, _name, _forbidden(_name))
-OrchestrationLoop.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+
+
+def _delay_ms(delay: float) -> int:
+    """Return the delay of a timer that asyncio asks for, in milliseconds; what is past is due at once.
+
+    Raises: InvalidArgument: longer than a century, infinite, or not a number.
+    """
+    if not math.isfinite(delay):
+        raise InvalidArgument(f"The delay is {delay!r} s, expected a finite number. To wait for ever, give no timeout.")
+    # Rounded, not rounded up: deadlines are sums of floats, and 1.5 s must stay 1,500 ms.
+    return milliseconds(max(0, round(delay * 1000)), "delay")
+
+
+def _refuse_unordered(frame: FrameType | None) -> None:
+    """Refuse coroutines given to `asyncio.as_completed`: it starts them in the order of a set, so of their addresses.
+
+    Raises: ForbiddenInOrchestration: give it futures or tasks, which have an order.
+    """
+    file = asyncio.ensure_future.__code__.co_filename
+    # The way from there leads over ensure_future and, on Python 3.11, a helper of it and a set comprehension.
+    for _ in range(4):
+        frame = frame.f_back if frame is not None else None
+        if frame is None or frame.f_code.co_filename != file:
+            return
+        if frame.f_code is asyncio.as_completed.__code__:
+            raise ForbiddenInOrchestration(
+                "Giving coroutines to asyncio.as_completed(), which starts them in an order of its own (wrap each in "
+                "asyncio.create_task() before),"
+            )
 
 
 async def drive(generator: Generator[Any, Any, T]) -> T:
@@ -234,7 +327,7 @@ async def drive(generator: Generator[Any, Any, T]) -> T:
             try:
                 value = await _awaitable(item)
             except GeneratorExit:
-                generator.close()
+                close_fully(generator)
                 raise
             except BaseException as error:
                 item = generator.throw(error)
@@ -243,6 +336,18 @@ async def drive(generator: Generator[Any, Any, T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def close_fully(code: Any) -> None:
+    """Close a coroutine or generator; where its cleanup suspends or raises, close it again, until it has ended."""
+    for _ in range(CLOSE_ATTEMPTS):
+        try:
+            code.close()
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            continue  # RuntimeError: it suspended. Anything else: it has ended, and closing it again has no effect.
+        return
 
 
 def _awaitable(item: Any) -> Awaitable[Any]:

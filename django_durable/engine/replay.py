@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .commands import Command, Moment, describe_fact
-from .durations import epoch_ms
+from .commands import COMMAND_FACTS, Moment, describe_fact
 from .errors import NondeterminismError
 from .events import (
     TERMINAL_FACTS,
@@ -25,15 +24,13 @@ from .events import (
     HistoryEvent,
     OrchestrationContinuedAsNew,
     OrchestrationStarted,
+    OrchestrationTerminated,
     PatchMarked,
     Payload,
     QueueEventDelivered,
 )
 from .program import Environment
 from .replayed import ReplayedProgram
-
-COMMAND_FACTS = frozenset(each.fact_type for each in Command.__subclasses__())
-"""Facts that answer a command of the program; all others come from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,8 @@ class Execution:
     Attributes:
         history_length: Number of events so far; the seq of the last one.
         outcome: The fact that ended the execution, or None while it runs.
-        undelivered: How many facts at the end of the last `advance` were not taken because the execution ended.
+        undelivered: How many facts at the end of the last `advance` were not taken, because the execution ended or has
+            not started. Keep them for later.
     """
 
     def __init__(self, environment: Environment, *, patches: frozenset[str] = frozenset()) -> None:
@@ -68,6 +66,7 @@ class Execution:
         Raises:
             NondeterminismError: the code asks for something else than was recorded. Block the instance.
             NotRegistered: the code, or a name it uses, is missing here. Block the instance.
+            ValueError: the history is damaged, or was written by a newer engine. Block the instance.
         """
         patches = frozenset(each.fact.patch_id for each in history if isinstance(each.fact, PatchMarked))
         execution = cls(environment, patches=patches)
@@ -85,21 +84,24 @@ class Execution:
     def advance(self, facts: Sequence[Fact], *, now: datetime) -> list[HistoryEvent]:
         """Run one turn: take facts from outside in order and return the events to append.
 
-        Facts that mean nothing any more (a duplicate, a completion of what was canceled) are dropped.
+        Facts that mean nothing any more (a duplicate, a completion of what was canceled) are dropped. An execution
+        that has not started takes nothing unless its OrchestrationStarted comes first.
 
         Args:
             now: Aware UTC; becomes `recorded_at`. A clock that went back is held at the last event's time.
         Raises: NotRegistered: the code needs a name that is missing here. Block the instance.
         """
         appended: list[HistoryEvent] = []
-        self.undelivered = 0
-        for index, fact in enumerate(facts):
-            if self.finished:
-                self.undelivered = len(facts) - index
-                break
+        left = deque(facts)
+        while left and self._takes(left[0]):
+            fact = left.popleft()
             if self._program.expects(fact):
                 self._take(fact, now, appended)
+        self.undelivered = len(left)
         return appended
+
+    def _takes(self, fact: Fact) -> bool:
+        return not self.finished and (self.history_length > 0 or isinstance(fact, OrchestrationStarted))
 
     def deliver(
         self, queued: Sequence[QueuedMessage], *, now: datetime
@@ -146,11 +148,14 @@ class Execution:
         if self._recorded_at is not None and now < self._recorded_at:
             now = self._recorded_at
         self._append(fact, now, appended)
-        started = self._program.started
         pending = self._program.commands()
         while pending:
-            moment = Moment(self.history_length + 1, epoch_ms(now), started.instance_id, started.execution)
-            self._append(pending[0].record(moment), now, appended)
+            self._append(pending[0].record(self._moment()), now, appended)
+
+    def _moment(self) -> Moment:
+        """Return the place that the next command gets."""
+        started = self._program.started
+        return Moment(self.history_length + 1, self._program.now_ms, started.instance_id, started.execution)
 
     def _append(self, fact: Fact, now: datetime, appended: list[HistoryEvent]) -> None:
         event = HistoryEvent(self.history_length + 1, now, fact)
@@ -160,19 +165,21 @@ class Execution:
 
     def _replay(self, event: HistoryEvent) -> None:
         """Apply one recorded event, having compared it with what the code holds."""
-        pending = self._program.commands()
-        requested = pending[0] if pending else None
-        if type(event.fact) in COMMAND_FACTS:
-            if requested is None:
-                raise NondeterminismError(event.seq, describe_fact(event.fact), None)
-            if differences := requested.differences(event.fact):
-                raise NondeterminismError(
-                    event.seq, describe_fact(event.fact), requested.describe(), differences
-                )
-        elif requested is not None and not isinstance(event.fact, TERMINAL_FACTS):
-            raise NondeterminismError(event.seq, describe_fact(event.fact), requested.describe())
-        elif not self._program.expects(event.fact) and not isinstance(event.fact, TERMINAL_FACTS):
-            raise NondeterminismError(event.seq, describe_fact(event.fact), None)
+        if self.finished or event.seq != self.history_length + 1:
+            raise ValueError(
+                f"The history is damaged: event {event.seq} ({event.kind}) follows event {self.history_length}"
+                f"{', which ended the execution' if self.finished else ''}."
+            )
+        fact, pending = event.fact, self._program.commands()
+        if type(fact) in COMMAND_FACTS:
+            if not pending:
+                raise NondeterminismError(event.seq, describe_fact(fact), None)
+            if differences := pending[0].differences(fact, self._moment()):
+                raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe(), differences)
+        elif pending:
+            raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe())
+        elif not (self._program.expects(fact) or isinstance(fact, OrchestrationTerminated)):
+            raise NondeterminismError(event.seq, describe_fact(fact), None)
         self._program.apply(event, replaying=True)
         self._note(event)
 

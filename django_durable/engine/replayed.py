@@ -9,12 +9,14 @@ wait first. When the root task is done, or the code continued as new, the last c
 from __future__ import annotations
 
 import inspect
+import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import commands, events
-from .commands import Command
+from .arguments import checked_text
+from .commands import COMMAND_FACTS, Command, cancellation
 from .context import OrchestrationContext, Ref, encoded
 from .durations import epoch_ms
 from .errors import (
@@ -22,7 +24,6 @@ from .errors import (
     ActivityTimeout,
     Failure,
     ForbiddenInOrchestration,
-    InvalidArgument,
     LimitExceeded,
     NotRegistered,
     StepBudgetExceeded,
@@ -31,8 +32,9 @@ from .errors import (
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
 from .futures import DurableFuture
 from .keyvalues import KeyValues
-from .loop import CancelledError, OrchestrationLoop, OrchestrationTask, drive
+from .loop import OrchestrationLoop, OrchestrationTask, drive
 from .program import ActivityCallee, Environment, OrchestrationCallee
+from .tracing import ERROR
 
 
 class ReplayedProgram:
@@ -51,6 +53,7 @@ class ReplayedProgram:
         self._issued: deque[Command] = deque()
         self._futures: dict[Command, DurableFuture[Any]] = {}
         self._open: dict[int, DurableFuture[Any]] = {}
+        self._dequeues: dict[int, str] = {}
         self._waits: dict[str, deque[DurableFuture[Any]]] = {}
         self._unread: dict[str, deque[Payload]] = {}
         self._custom_status: Payload | None = None
@@ -66,61 +69,44 @@ class ReplayedProgram:
     def apply(self, event: HistoryEvent, *, replaying: bool) -> None:
         """See `Program.apply`. Raises: NotRegistered: the code named something unknown. Drop the program."""
         self.replaying = replaying
-        self.now_ms = epoch_ms(event.recorded_at)
         fact = event.fact
+        if type(fact) in COMMAND_FACTS:
+            self._bind(event)
+            return
+        self.now_ms = epoch_ms(event.recorded_at)
         match fact:
             case OrchestrationStarted():
                 self._start(fact)
-            case events.ActivityCompleted(scheduled_seq=seq, result=payload):
-                self._open.pop(seq).resolve(payload)
-            case events.ActivityFailed(scheduled_seq=seq):
-                kind = ActivityTimeout if fact.timed_out else ActivityError
-                future = self._open.pop(seq)
-                future.reject(kind(future.what, fact.failure))
-            case events.TimerFired(timer_seq=seq):
-                self._open.pop(seq).resolve(None)
             case events.ExternalEvent():
                 self._deliver_external(fact)
-            case events.QueueEventDelivered(subscribed_seq=seq, payload=payload):
-                self._open.pop(seq).resolve(payload)
-            case events.SubOrchestrationCompleted(scheduled_seq=seq, result=payload):
-                self._open.pop(seq).resolve(payload)
-            case events.SubOrchestrationFailed(scheduled_seq=seq):
-                future = self._open.pop(seq)
-                future.reject(SubOrchestrationError(future.what, fact.failure))
             case events.OrchestrationCancelRequested():
-                self._cancel = fact
-                if self._root is not None:
-                    self._root.cancel(fact.reason)
+                self._request_cancel(fact)
             case events.OrchestrationTerminated():
                 self._ended = True
-            case _:
-                self._bind(event)
                 return
+            case _:
+                self._settle(fact)
         self._run()
 
     def commands(self) -> Sequence[Command]:
         return self._issued
 
     def expects(self, fact: Fact) -> bool:
+        if self._ended:
+            return False
+        if self._root is None or isinstance(fact, OrchestrationStarted):
+            return self._root is None and isinstance(fact, OrchestrationStarted)
         match fact:
-            case _ if self._ended:
-                return False
-            case OrchestrationStarted():
-                return self._root is None
             case events.ExternalEvent():
                 return True
             case events.OrchestrationCancelRequested():
                 return self._cancel is None
             case _:
-                return fact.columns().source_seq in self._open
+                future = self._open.get(fact.source_seq or 0)
+                return future is not None and future.command is not None and type(fact) in future.command.answers
 
     def open_queues(self) -> Sequence[tuple[str, int]]:
-        return [
-            (future.command.queue, seq)
-            for seq, future in self._open.items()
-            if isinstance(future.command, commands.SubscribeQueue)
-        ]
+        return [(queue, seq) for seq, queue in self._dequeues.items()]
 
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
         """Return `(seq, command)` of everything still open, oldest first."""
@@ -129,7 +115,7 @@ class ReplayedProgram:
     def close(self) -> None:
         self._inert = True
         if self._root is not None:
-            self.loop.dispose(self._root)
+            self.loop.dispose()
         self._issued.clear()
         self._open.clear()
 
@@ -143,6 +129,7 @@ class ReplayedProgram:
             instance_id=self.started.instance_id,
             execution=self.started.execution + 1,
             seed=self.started.seed,
+            engine_version=events.ENGINE_VERSION,
             parent_instance_id=self.started.parent_instance_id,
             carried_events=unread,
             kv=self.key_values.snapshot(),
@@ -152,12 +139,18 @@ class ReplayedProgram:
     # What events do.
 
     def _start(self, fact: OrchestrationStarted) -> None:
+        if fact.engine_version > events.ENGINE_VERSION:
+            raise ValueError(
+                f"The execution was started by engine version {fact.engine_version}, this one is version "
+                f"{events.ENGINE_VERSION}. Update this worker, then resume the instance."
+            )
         definition = self.environment.orchestration(fact.name, fact.version)
         self.started = fact
         self._custom_status = fact.custom_status
         for carried in fact.carried_events:
             self._unread.setdefault(carried.name, deque()).append(carried.payload)
-        self.loop = OrchestrationLoop(self, started_ms=self.now_ms)
+        identity = f"{fact.instance_id}:{fact.execution}:{fact.seed}"
+        self.loop = OrchestrationLoop(self, started_ms=self.now_ms, salt=zlib.crc32(identity.encode()))  # type: ignore[abstract]  # refuses the rest
         self.key_values = KeyValues(fact.kv, self.environment.codec, self.environment.limits, self.issue_only)
         self._root = self.loop.start(self._main(definition, OrchestrationContext(self), fact.input))
 
@@ -172,46 +165,79 @@ class ReplayedProgram:
         return definition.encode_result(result)
 
     def _bind(self, event: HistoryEvent) -> None:
+        """Give the oldest command its place: the event that records it."""
         command = self._issued.popleft()
         command.seq = event.seq
         future = self._futures.pop(command, None)
         if future is not None and not future.done():
             self._open[event.seq] = future
-        if isinstance(command, commands.ScheduleSubOrchestration) and isinstance(
-            event.fact, events.SubOrchestrationScheduled
-        ):
+            if isinstance(command, commands.SubscribeQueue):
+                self._dequeues[event.seq] = command.queue
+        if isinstance(event.fact, events.SubOrchestrationScheduled):
+            assert isinstance(command, commands.ScheduleSubOrchestration)
             command.instance_id = event.fact.instance_id
-        if isinstance(event.fact, events.TERMINAL_FACTS):
-            self._ended = True
+        self._ended = isinstance(event.fact, events.TERMINAL_FACTS)
+
+    def _take(self, seq: int) -> DurableFuture[Any]:
+        """Close what is open at `seq` and return its future."""
+        self._dequeues.pop(seq, None)
+        return self._open.pop(seq)
+
+    def _settle(self, fact: Fact) -> None:
+        """Settle the future that a fact answers; `expects` has told that there is one."""
+        assert fact.source_seq is not None
+        future = self._take(fact.source_seq)
+        match fact:
+            case events.ActivityCompleted(result=payload) | events.SubOrchestrationCompleted(result=payload):
+                future.resolve(payload)
+            case events.QueueEventDelivered(payload=payload):
+                future.resolve(payload)
+            case events.TimerFired():
+                future.resolve(None)
+            case events.ActivityFailed(failure=failure, timed_out=timed_out):
+                kind = ActivityTimeout if timed_out else ActivityError
+                future.reject(kind(future.what, failure))
+            case events.SubOrchestrationFailed(failure=failure):
+                future.reject(SubOrchestrationError(future.what, failure))
 
     def _deliver_external(self, fact: events.ExternalEvent) -> None:
         waits = self._waits.get(fact.name)
-        while waits:
-            future = waits.popleft()
-            if not future.done():
-                if future.command is not None and future.command.seq is not None:
-                    self._open.pop(future.command.seq, None)
-                future.resolve(fact.payload)
-                return
-        self._unread.setdefault(fact.name, deque()).append(fact.payload)
+        if not waits:
+            self._unread.setdefault(fact.name, deque()).append(fact.payload)
+            return
+        future = waits.popleft()
+        if future.command is not None and future.command.seq is not None:
+            self._take(future.command.seq)
+        future.resolve(fact.payload)
+
+    def _request_cancel(self, fact: events.OrchestrationCancelRequested) -> None:
+        self._cancel = fact
+        if self._root is not None:
+            self._root.cancel(fact.reason)
 
     def _run(self) -> None:
         self.loop.now_ms = self.now_ms
+        ending: Command | None
         try:
             self.loop.run_until_idle(self.environment.limits.steps_per_turn)
         except StepBudgetExceeded as error:
-            self._issued.append(commands.FailOrchestration(failure=Failure.of(error)))
-            return
+            # What the code asked for while it span is of no use to anybody.
+            self._issued.clear()
+            ending = commands.FailOrchestration(failure=Failure.of(error))
+        else:
+            ending = self._ending()
         if self._fatal is not None:
             raise self._fatal
-        if self._continue is not None and self._cancel is None:
-            self._issued.append(self._continue)
-        elif self._root is not None and self._root.done():
-            self._issued.append(self._ending(self._root))
+        if ending is not None:
+            self._issued.append(ending)
 
-    def _ending(self, root: OrchestrationTask[Payload]) -> Command:
-        """Return the command that ends the execution the way its code ended."""
-        reason = self._cancel.reason if self._cancel else None
+    def _ending(self) -> Command | None:
+        """Return the command that ends the execution the way its code ended, or None where it goes on."""
+        root, reason = self._root, self._cancel.reason if self._cancel else None
+        if self._continue is not None:
+            return commands.EndCanceled(output="null", reason=reason) if self._cancel else self._continue
+        if root is None or not root.done():
+            return None
         if root.cancelled():
             if self._cancel:
                 return commands.EndCanceled(output="null", reason=reason)
@@ -245,6 +271,7 @@ class ReplayedProgram:
             return
         if not self.loop.is_running():
             raise ForbiddenInOrchestration("Calling a ctx verb from outside the orchestration, a thread for example,")
+        self.loop.count_step()
         self._issued.append(command)
 
     def _wait(self, name: str, future: DurableFuture[Any]) -> None:
@@ -260,6 +287,8 @@ class ReplayedProgram:
 
     def resolved(self, value: Any) -> DurableFuture[Any]:
         """Return a future that has `value` already and no command."""
+        if not self._inert:
+            self.loop.count_step()
         future = DurableFuture[Any](loop=self.loop)
         future.set_result(value)
         return future
@@ -269,18 +298,15 @@ class ReplayedProgram:
         if self._inert:
             return
         if command.seq is None:
-            if command in self._issued:
-                self._issued.remove(command)
-            self._futures.pop(command, None)
-            return
-        future = self._open.pop(command.seq, None)
-        if isinstance(command, commands.SubscribeExternal) and future in (waits := self._waits.get(command.name, ())):
-            waits.remove(future)
-        self._issued.append(_cancellation(command))
+            future = self._futures.pop(command)
+            self._issued.remove(command)
+        else:
+            future = self._take(command.seq)
+            self._issued.append(cancellation(command, command.seq))
+        if isinstance(command, commands.SubscribeExternal):
+            self._waits[command.name].remove(future)
 
-    def continue_as_new(
-        self, version: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> DurableFuture[Any]:
+    def continue_as_new(self, version: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DurableFuture[Any]:
         definition = self.orchestration(self.started.name, version)
         payload = encoded(definition, args, kwargs, by_name=True)
         if not self._inert:
@@ -317,6 +343,10 @@ class ReplayedProgram:
         }
         self.environment.trace(level, message, args, fields)
 
+    def report(self, message: str, error: BaseException) -> None:
+        """Log an error that the author's code left to itself: of a task nobody awaits, of a callback."""
+        self.trace(ERROR, "%s: %s", (message, Failure.of(error).traceback))
+
     def activity(self, ref: Ref) -> ActivityCallee:
         """Look an activity up; an unknown one also makes the turn unusable, whatever the code does with the error."""
         try:
@@ -335,40 +365,14 @@ class ReplayedProgram:
 
     # Checks of arguments.
 
-    def check_tag(self, tag: str) -> None:
-        if not isinstance(tag, str) or not tag:
-            raise InvalidArgument(f"A tag is a non-empty string, found {tag!r:.80}.")
-        if (size := len(tag.encode())) > self.environment.limits.tag_bytes:
-            raise LimitExceeded("The tag in bytes", size, self.environment.limits.tag_bytes)
+    def check_tag(self, tag: object) -> None:
+        longest = self.environment.limits.tag_bytes
+        if isinstance(tag, str) and (size := len(tag.encode(errors="replace"))) > longest:
+            raise LimitExceeded("The tag in bytes", size, longest)
+        checked_text(tag, "tag", longest)
 
     def checked_name(self, name: str, what: str) -> str:
-        longest = self.environment.limits.name_length
-        if not isinstance(name, str) or not 0 < len(name) <= longest:
-            raise InvalidArgument(f"The {what} is {name!r:.80}, expected a string of 1 to {longest} characters.")
-        return name
+        return checked_text(name, what, self.environment.limits.name_length)
 
     def checked_instance_id(self, instance_id: str) -> str:
-        longest = self.environment.limits.instance_id_length
-        if not isinstance(instance_id, str) or not 0 < len(instance_id) <= longest:
-            raise InvalidArgument(
-                f"The instance id is {instance_id!r:.80}, expected a string of 1 to {longest} characters."
-            )
-        return instance_id
-
-
-def _cancellation(command: Command) -> Command:
-    """Return the command that takes a recorded one back."""
-    assert command.seq is not None
-    match command:
-        case commands.ScheduleActivity(seq=seq):
-            return commands.CancelActivity(scheduled_seq=seq)
-        case commands.CreateTimer(seq=seq):
-            return commands.CancelTimer(timer_seq=seq)
-        case commands.SubscribeExternal(seq=seq):
-            return commands.UnsubscribeExternal(subscribed_seq=seq)
-        case commands.SubscribeQueue(seq=seq):
-            return commands.UnsubscribeQueue(subscribed_seq=seq)
-        case commands.ScheduleSubOrchestration(seq=seq, instance_id=child):
-            return commands.CancelSubOrchestration(scheduled_seq=seq, instance_id=child)
-        case _:
-            raise TypeError(f"{command.describe()} cannot be taken back.")
+        return checked_text(instance_id, "instance id", self.environment.limits.instance_id_length)

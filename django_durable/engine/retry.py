@@ -38,17 +38,23 @@ class RetryPolicy:
     total_timeout: Duration | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_attempts, int) or self.max_attempts < 1:
-            raise InvalidArgument(f"max_attempts is {self.max_attempts!r}, expected a whole number of at least 1.")
+        attempts: object = self.max_attempts
+        if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
+            raise InvalidArgument(f"max_attempts is {attempts!r}, expected a whole number of at least 1.")
         if self.backoff not in get_args(Backoff):
             raise InvalidArgument(f"backoff is {self.backoff!r}, expected one of {', '.join(get_args(Backoff))}.")
         if not 0 <= self.jitter <= 1:
             raise InvalidArgument(f"jitter is {self.jitter!r}, expected a share between 0 and 1.")
-        if self.multiplier < 1:
-            raise InvalidArgument(f"multiplier is {self.multiplier!r}, expected at least 1.")
+        if not 1 <= self.multiplier < math.inf:
+            raise InvalidArgument(f"multiplier is {self.multiplier!r}, expected a finite number of at least 1.")
         for name in ("initial", "max_delay", "timeout", "total_timeout"):
             if (value := getattr(self, name)) is not None:
                 milliseconds(value, name)
+        refused: object = self.non_retryable
+        if not isinstance(refused, tuple | list) or not all(_is_error(each) for each in refused):
+            raise InvalidArgument(
+                f"non_retryable is {refused!r:.80}, expected a tuple of exception classes or their names."
+            )
 
     def delay_ms(self, attempt: int, random: float) -> int:
         """Return the pause after failed `attempt` (1-based) in milliseconds; `random` is in [0, 1)."""
@@ -61,10 +67,15 @@ class RetryPolicy:
             case "linear":
                 pause = float(initial * attempt)
             case "exponential":
-                # The exponent is bounded so that a policy with thousands of attempts cannot overflow a float.
-                pause = initial * self.multiplier ** min(attempt - 1, 64)
-        pause = min(pause, longest)
-        return int(pause * (1 - self.jitter * random))
+                pause = initial * self._growth(attempt)
+        return int(min(pause, longest) * (1 - self.jitter * random))
+
+    def _growth(self, attempt: int) -> float:
+        """Return `multiplier ** (attempt - 1)`, held where floats end: the pause is at `max_delay` long before."""
+        try:
+            return float(self.multiplier) ** (attempt - 1)
+        except OverflowError:
+            return FLOAT_MAX
 
     def is_retryable(self, failure: Failure) -> bool:
         """Tell whether an error of this type may be tried again; matches full and bare class names."""
@@ -115,3 +126,7 @@ class RetryPolicy:
             jitter=data["jitter"],
             non_retryable=tuple(data["non_retryable"]),
         )
+
+
+def _is_error(kind: object) -> bool:
+    return isinstance(kind, str) or (isinstance(kind, type) and issubclass(kind, BaseException))

@@ -62,15 +62,13 @@ MOVES: dict[Move, dict[RuntimeStatus, RuntimeStatus]] = {
     Move.FAIL: {_P: RuntimeStatus.FAILED, _R: RuntimeStatus.FAILED},
     Move.CANCEL: {_P: RuntimeStatus.CANCELED, _R: RuntimeStatus.CANCELED, _B: RuntimeStatus.CANCELED},
     Move.BLOCK: {_P: _B, _R: _B},
-    Move.TERMINATE: {s: RuntimeStatus.TERMINATED for s in (_P, _R, _S, _B)},
+    Move.TERMINATE: dict.fromkeys((_P, _R, _S, _B), RuntimeStatus.TERMINATED),
     Move.SUSPEND: {_P: _S, _R: _S},
     # An instance that has run goes back to Running, one that never had a turn to Pending: see `resumed_status`.
     Move.RESUME: {_S: _R, _B: _R},
 }
 
-TERMINAL = frozenset(
-    {RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.CANCELED, RuntimeStatus.TERMINATED}
-)
+TERMINAL = frozenset({RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.CANCELED, RuntimeStatus.TERMINATED})
 """Statuses that no move leaves."""
 
 CLAIMABLE = frozenset(MOVES[Move.TURN])

@@ -1,0 +1,77 @@
+# Everything runs in .venv, made by the first target that needs it. Stamp files keep repeated runs quick.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough and really starts.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Arguments for every run of the suite, such as PYTEST_ARGS="-k timers -n 0".
+PYTEST_ARGS ?= -n auto
+ADDRESS ?= 127.0.0.1:8000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations matrix lock clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
+
+demo: $(VENV)/.demo  ## run the example: import real data through a worker, watch it, approve it
+	$(BIN)/python manage.py migrate --verbosity 0
+	$(BIN)/python manage.py demo
+
+serve: $(VENV)/.demo  ## the example's site at ADDRESS and a worker, until Ctrl-C
+	$(BIN)/python manage.py migrate --verbosity 0
+	@trap 'kill 0' EXIT; trap exit INT TERM; \
+	$(BIN)/python manage.py durable_worker & \
+	$(BIN)/python manage.py runserver $(ADDRESS)
+
+test: test-engine test-sqlite test-postgresql  ## the whole suite, on SQLite and on PostgreSQL
+
+# Proves that the engine's tests need no Django: the plugin is off, so nothing sets it up.
+test-engine: $(VENV)/.dev  ## the engine's tests, with no Django set up
+	env -u DJANGO_SETTINGS_MODULE $(BIN)/python -m pytest tests/engine -p no:django
+
+test-sqlite: $(VENV)/.dev  ## the suite on SQLite
+	$(BIN)/python -m pytest --database=sqlite $(PYTEST_ARGS)
+
+test-postgresql: $(VENV)/.dev  ## the suite on PostgreSQL: the server in DATABASE_URL, or one of its own
+	$(BIN)/python -m pytest --database=postgresql $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## let ruff format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev  ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev  ## the layers: who may import whom
+	$(BIN)/lint-imports
+
+migrations: $(VENV)/.dev  ## no model change without its migration
+	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings django_durable shop
+
+matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
+	.ci/matrix
+
+lock:  ## resolve pyproject.toml anew into requirements/*.txt
+	.ci/lock $(PYTHON)
+
+clean:  ## remove what the targets made, the demo's database included
+	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f example_project/*.sqlite3 example_project/*.sqlite3-*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Set PYTHON=/path/to/python."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo "Installing $< into $(VENV)"
+	@$(INSTALL) --requirement $<
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@

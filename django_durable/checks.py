@@ -1,0 +1,133 @@
+"""System checks: what is wrong with the settings, the database and the registered code, before it runs.
+
+E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 unsupported database.
+W001 SQLite without WAL; W002 another database than `default`; W003 code that a replay could not repeat; W004 type hints
+that no payload can have.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from . import conf
+from .determinism import SILENCE, findings
+from .registry import default
+
+TAG = "django_durable"
+"""`manage.py check --tag django_durable` runs these checks alone."""
+
+SQLITE_OPTIONS = (
+    '"OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", '
+    '"transaction_mode": "IMMEDIATE", "timeout": 20}'
+)
+
+
+@register(TAG)
+def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E001, E002: each key of `DJANGO_DURABLE`."""
+    given = conf.configured()
+    if not isinstance(given, Mapping):
+        text = f"{conf.NAME} is {given!r:.80} ({type(given).__name__}), expected a dict."
+        return [Error(text, hint=f'{conf.NAME} = {{"LEASE": timedelta(seconds=30)}}', id="django_durable.E002")]
+    found: list[CheckMessage] = []
+    for name, suggestion in conf.unknown_keys(given):
+        text = f"{conf.NAME} has no key {name!r}.{suggestion}"
+        found.append(Error(text, hint=f"Rename or remove {name!r} in {conf.NAME}.", id="django_durable.E001"))
+    for name, problem in conf.wrong_values(given):
+        example = f'{conf.NAME} = {{"{name}": {_source(conf.KEYS[name].default)}}}'
+        hint = f"The default, if in doubt: {example}"
+        found.append(Error(f"{conf.NAME}[{name!r}]: {problem}.", hint=hint, id="django_durable.E002"))
+    return found
+
+
+@register(TAG)
+def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """E003, E004, W002: the alias that holds the instances."""
+    alias = _alias()
+    if alias is None:
+        return []
+    if alias not in django_settings.DATABASES:
+        known = ", ".join(repr(each) for each in django_settings.DATABASES)
+        text = f"{conf.NAME}['DATABASE'] is {alias!r}, which is not in DATABASES."
+        return [Error(text, hint=f"Use one of {known}, or add {alias!r} to DATABASES.", id="django_durable.E003")]
+    from .store import health
+
+    found: list[CheckMessage] = []
+    if (vendor := health.vendor(alias)) not in health.SUPPORTED_VENDORS:
+        text = f"The database {alias!r} is {vendor}, which django_durable does not support."
+        hint = f'Add a SQLite or PostgreSQL database to DATABASES and name it: {conf.NAME} = {{"DATABASE": "<alias>"}}'
+        found.append(Error(text, hint=hint, id="django_durable.E004"))
+    if alias != "default":
+        text = (
+            f"{conf.NAME}['DATABASE'] is {alias!r}: starts and atomic activities are not in one transaction with what "
+            f"the project writes to 'default'."
+        )
+        hint = (
+            f'Use {conf.NAME} = {{"DATABASE": "default"}}; or write in transaction.atomic(using="{alias}"), and add '
+            f"'django_durable.W002' to SILENCED_SYSTEM_CHECKS."
+        )
+        found.append(Warning(text, hint=hint, id="django_durable.W002"))
+    return found
+
+
+@register(Tags.database, TAG)
+def check_journal(app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """W001: SQLite in WAL mode, so that readers and the one writer do not block each other."""
+    alias = _alias()
+    if alias is None or alias not in (databases or ()):
+        return []
+    from .store import health
+
+    mode = health.journal_mode(alias)
+    if mode in (None, "wal"):
+        return []
+    text = f"The SQLite database {alias!r} has the journal mode {mode!r}: every write blocks every reader."
+    return [Warning(text, hint=f"In DATABASES[{alias!r}]: {SQLITE_OPTIONS}", id="django_durable.W001")]
+
+
+@register(TAG)
+def check_determinism(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W003: calls in registered orchestrations whose answer a replay could not repeat."""
+    found: list[CheckMessage] = []
+    for each in default.orchestrations():
+        for finding in findings(each.function):
+            text = f"Orchestration {each.name!r} calls {finding.call}, and a replay would get another answer."
+            hint = f"{finding.instead[0].upper()}{finding.instead[1:]}. To silence the line: {SILENCE}"
+            place = f"{os.path.relpath(finding.path)}:{finding.line}"
+            found.append(Warning(text, hint=hint, obj=place, id="django_durable.W003"))
+    return found
+
+
+@register(TAG)
+def check_hints(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W004: type hints of registered code that cannot be resolved, or that no JSON value can be decoded as."""
+    hint = "Import the name at run time, or use a dataclass, a TypedDict, a pydantic model, or a standard type."
+    return [
+        Warning(problem, hint=hint, obj=_place(each.function), id="django_durable.W004")
+        for each in (*default.orchestrations(), *default.activities())
+        for problem in each.hint_problems()
+    ]
+
+
+def _alias() -> str | None:
+    """Return the configured alias, `None` where the setting is wrong, which E002 reports."""
+    given = conf.configured()
+    if not isinstance(given, Mapping):
+        return None
+    alias = given.get("DATABASE", conf.KEYS["DATABASE"].default)
+    return alias if conf.KEYS["DATABASE"].problem(alias) is None else None
+
+
+def _place(function: Any) -> str:
+    code = function.__code__
+    return f"{os.path.relpath(code.co_filename)}:{code.co_firstlineno}"
+
+
+def _source(default: Any) -> str:
+    """Return a default as one writes it in a settings module."""
+    return repr(default).removeprefix("datetime.")

@@ -1,0 +1,189 @@
+"""The `DJANGO_DURABLE` setting: one dict, every key optional, read when it is needed and never at import.
+
+`settings` is the accessor: `settings.LEASE`. Values are checked at their first use and kept until the setting changes
+(`override_settings` included). System checks report the same problems for the whole dict at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from .engine.program import Limits
+
+NAME = "DJANGO_DURABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key: its default, the kind of value it takes, the least it may be, and whether `None` switches it off."""
+
+    default: Any
+    kind: Literal["name", "names", "whole number", "duration", "flag"]
+    least: Any = None
+    optional: bool = False
+
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value as "found ..., expected ...", or `None`."""
+        if value is None and self.optional:
+            return None
+        if not self._has_kind(value):
+            return f"found {value!r} ({type(value).__name__}), expected {self.expected}"
+        if self.least is not None and value < self.least:
+            return f"found {value!r}, expected {self.expected}"
+        return None
+
+    def _has_kind(self, value: Any) -> bool:
+        match self.kind:
+            case "name":
+                return isinstance(value, str) and bool(value)
+            case "names":
+                return isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
+            case "whole number":
+                return isinstance(value, int) and not isinstance(value, bool)
+            case "duration":
+                return isinstance(value, timedelta)
+            case "flag":
+                return isinstance(value, bool)
+
+    @property
+    def expected(self) -> str:
+        """Return the values this key takes, as words."""
+        words = {
+            "name": "a non-empty string",
+            "names": "a list or tuple of non-empty strings",
+            "whole number": "a whole number",
+            "duration": "a timedelta",
+            "flag": "True or False",
+        }[self.kind]
+        if self.least is not None:
+            words += f" of at least {self.least!r}" if self.kind == "duration" else f" of at least {self.least:,}"
+        return f"{words}, or None" if self.optional else words
+
+
+_MOMENT = timedelta(milliseconds=1)
+
+KEYS: Mapping[str, Key] = {
+    "DATABASE": Key(default="default", kind="name"),
+    "WORKFLOW_MODULES": Key(default=("workflows", "activities"), kind="names"),
+    "MAX_PAYLOAD_BYTES": Key(default=2_097_152, kind="whole number", least=1_024),
+    "MAX_KV_KEYS": Key(default=150, kind="whole number", least=1),
+    "MAX_KV_VALUE_BYTES": Key(default=65_536, kind="whole number", least=1),
+    "MAX_CUSTOM_STATUS_BYTES": Key(default=262_144, kind="whole number", least=1),
+    "STEPS_PER_TURN": Key(default=100_000, kind="whole number", least=100),
+    "LEASE": Key(default=timedelta(seconds=30), kind="duration", least=timedelta(seconds=1)),
+    "POLL_INTERVAL": Key(default=timedelta(seconds=1), kind="duration", least=_MOMENT),
+    "CONCURRENCY": Key(default=8, kind="whole number", least=1),
+    "MAX_DELIVERIES": Key(default=10, kind="whole number", least=1),
+    "HOT_EXECUTIONS": Key(default=1_000, kind="whole number", least=0),
+    "TURNS_PER_BATCH": Key(default=100, kind="whole number", least=1),
+    "SESSION_IDLE_TIMEOUT": Key(default=timedelta(minutes=5), kind="duration", least=timedelta(seconds=1)),
+    "MAX_SESSIONS": Key(default=10, kind="whole number", least=0),
+    "SHUTDOWN_TIMEOUT": Key(default=timedelta(seconds=30), kind="duration", least=timedelta(0)),
+    "NOTIFY": Key(default=True, kind="flag"),
+    "MAX_WAIT": Key(default=timedelta(hours=1), kind="duration", least=_MOMENT),
+    "RETENTION": Key(default=None, kind="duration", least=timedelta(0), optional=True),
+}
+"""Every key, in the order in which the reference lists them."""
+
+
+class Settings:
+    """Typed, lazy view of `DJANGO_DURABLE`.
+
+    Raises: ImproperlyConfigured: the key that is read has a wrong type or range; correct it in the settings module.
+    """
+
+    DATABASE: str
+    WORKFLOW_MODULES: tuple[str, ...]
+    MAX_PAYLOAD_BYTES: int
+    MAX_KV_KEYS: int
+    MAX_KV_VALUE_BYTES: int
+    MAX_CUSTOM_STATUS_BYTES: int
+    STEPS_PER_TURN: int
+    LEASE: timedelta
+    POLL_INTERVAL: timedelta
+    CONCURRENCY: int
+    MAX_DELIVERIES: int
+    HOT_EXECUTIONS: int
+    TURNS_PER_BATCH: int
+    SESSION_IDLE_TIMEOUT: timedelta
+    MAX_SESSIONS: int
+    SHUTDOWN_TIMEOUT: timedelta
+    NOTIFY: bool
+    MAX_WAIT: timedelta
+    RETENTION: timedelta | None
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached once per key: the value then stands in the instance, where attribute access finds it first.
+        key = KEYS.get(name)
+        if key is None:
+            raise AttributeError(f"{NAME} has no key {name!r}.{suggestion(name)}")
+        given = configured()
+        value = given.get(name, key.default) if isinstance(given, Mapping) else key.default
+        if (problem := key.problem(value)) is not None:
+            raise ImproperlyConfigured(f"{NAME}[{name!r}]: {problem}.")
+        if key.kind == "names":
+            value = tuple(value)
+        self.__dict__[name] = value
+        return value
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The bounds the engine checks at each verb."""
+        return Limits(
+            kv_keys=self.MAX_KV_KEYS,
+            kv_value_bytes=self.MAX_KV_VALUE_BYTES,
+            custom_status_bytes=self.MAX_CUSTOM_STATUS_BYTES,
+            steps_per_turn=self.STEPS_PER_TURN,
+        )
+
+    def reload(self) -> None:
+        """Forget what was read; the next access reads the settings again."""
+        self.__dict__.clear()
+
+
+def configured() -> Any:
+    """Return `DJANGO_DURABLE` as it stands in the settings module, an empty dict where Django is not configured."""
+    if not django_settings.configured:
+        try:
+            return getattr(django_settings, NAME, {})
+        except ImproperlyConfigured:
+            return {}
+    return getattr(django_settings, NAME, {})
+
+
+def unknown_keys(given: Mapping[Any, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield each key that does not exist, with a sentence that names the closest one that does."""
+    for name in given:
+        if name not in KEYS:
+            yield name, suggestion(str(name))
+
+
+def wrong_values(given: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each key whose value has a wrong type or range, with what is wrong."""
+    for name, key in KEYS.items():
+        if name in given and (problem := key.problem(given[name])) is not None:
+            yield name, problem
+
+
+def suggestion(name: str) -> str:
+    """Return " Did you mean 'LEASE'?" for a key close to an existing one, else the list of keys."""
+    close = difflib.get_close_matches(name.upper(), KEYS, n=1)
+    return f" Did you mean {close[0]!r}?" if close else f" The keys are: {', '.join(KEYS)}."
+
+
+def _reload(*, setting: str, **_: Any) -> None:
+    if setting == NAME:
+        settings.reload()
+
+
+settings = Settings()
+setting_changed.connect(_reload, dispatch_uid="django_durable.conf")

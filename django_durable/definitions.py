@@ -1,0 +1,287 @@
+"""What the decorators make: an orchestration or activity with its name, its options, and how it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from .codec import Arguments, Binding, JsonCodec
+from .engine.durations import Duration, milliseconds
+from .engine.errors import ForbiddenInOrchestration, InvalidArgument
+from .engine.events import Payload
+from .engine.loop import OrchestrationLoop
+from .engine.program import Limits
+from .engine.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+DEFAULT_VERSION = "1.0.0"
+VERSION_LENGTH = 64
+NAME_LENGTH = Limits().name_length
+TAG_BYTES = Limits().tag_bytes
+RESERVED = frozenset({"instance_id", "start_at"})
+"""Keywords of `Orchestration.start`; no orchestration may have a parameter of that name."""
+
+
+class Starter(Protocol):
+    """Who can start a definition; a client."""
+
+    def start_definition(
+        self,
+        definition: Orchestration[Any, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> str:
+        """Start an instance and return its id; without one, a new id is made."""
+
+    async def astart_definition(
+        self,
+        definition: Orchestration[Any, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        instance_id: str | None = None,
+        start_at: datetime | None = None,
+    ) -> str:
+        """Async twin of `start_definition`."""
+
+
+class Definition:
+    """A function with a name, and its arguments and result as payloads. Errors of the methods are PayloadErrors."""
+
+    what = "definition"
+
+    def __init__(self, function: Callable[..., Any], name: str, codec: JsonCodec, *, skip: int) -> None:
+        wrapper: Any = self
+        functools.update_wrapper(wrapper, function)
+        self.function = function
+        self.name = name
+        self._binding = Binding(function, codec=codec, what=f"{self.what} {name!r}", skip=skip)
+        # The engine asks for these at every command.
+        self.encode_call: Callable[[tuple[Any, ...], dict[str, Any]], Payload] = self._binding.encode_call
+        self.encode_input: Callable[[Any], Payload] = self._binding.encode_input
+        self.decode_call: Callable[[Payload], Arguments] = self._binding.decode_call
+        self.encode_result: Callable[[Any], Payload] = self._binding.encode_result
+        self.decode_result: Callable[[Payload], Any] = self._binding.decode_result
+
+    @property
+    def doc(self) -> str:
+        """The function's docstring, cleaned, empty where it has none."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The parameters a caller gives, without `ctx`."""
+        return self._binding.signature
+
+    def input_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the input payload."""
+        return self._binding.input_schema()
+
+    def output_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the result payload."""
+        return self._binding.output_schema()
+
+    def hint_problems(self) -> list[str]:
+        """Return what is wrong with the function's type hints, one sentence each."""
+        return self._binding.problems()
+
+
+class Orchestration(Definition, Generic[P, R]):
+    """A registered orchestration of one version. It is started, not called: `checkout.start(order_id=7)`."""
+
+    what = "orchestration"
+
+    def __init__(
+        self, function: Callable[..., Any], *, name: str | None, version: str, codec: JsonCodec, registry: Registry
+    ) -> None:
+        _refuse_shape(function, self.what)
+        _check_ctx(function)
+        super().__init__(function, _checked_name(function, name), codec, skip=1)
+        self.version = version
+        self._registry = registry
+
+    @overload
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    @overload
+    def start(self, *args: Any, instance_id: str | None, start_at: datetime | None = None, **kwargs: Any) -> str: ...
+    @overload
+    def start(self, *args: Any, start_at: datetime | None, **kwargs: Any) -> str: ...
+    def start(self, *args: Any, **kwargs: Any) -> str:
+        """Start an instance of this version and return its id; in the caller's transaction, if there is one.
+
+        Args:
+            instance_id: The caller's key; a new one is made where none is given.
+            start_at: Aware datetime before which it does not run.
+        Raises: PayloadError, InstanceAlreadyExists, InvalidArgument. Nothing was written.
+        """
+        options = {name: kwargs.pop(name) for name in RESERVED & kwargs.keys()}
+        return self._registry.starter.start_definition(self, args, kwargs, **options)
+
+    @overload
+    async def astart(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    @overload
+    async def astart(
+        self, *args: Any, instance_id: str | None, start_at: datetime | None = None, **kwargs: Any
+    ) -> str: ...
+    @overload
+    async def astart(self, *args: Any, start_at: datetime | None, **kwargs: Any) -> str: ...
+    async def astart(self, *args: Any, **kwargs: Any) -> str:
+        """Async twin of `start`."""
+        options = {name: kwargs.pop(name) for name in RESERVED & kwargs.keys()}
+        return await self._registry.starter.astart_definition(self, args, kwargs, **options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse. Raises: InvalidArgument: an orchestration runs in a worker only."""
+        raise InvalidArgument(
+            f"Orchestration {self.name!r} was called, and is started instead: use start(), or "
+            f"ctx.schedule_sub_orchestration() in an orchestration."
+        )
+
+    def __repr__(self) -> str:
+        return f"<Orchestration {self.name} {self.version}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityOptions:
+    """What `@activity` takes; durations are `timedelta` or int milliseconds.
+
+    Raises: InvalidArgument: a value that cannot mean anything.
+    """
+
+    retry: RetryPolicy | None = None
+    timeout: Duration | None = None
+    total_timeout: Duration | None = None
+    tag: str | None = None
+    priority: int = 0
+    atomic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
+            raise InvalidArgument(f"retry is {self.retry!r:.80}, expected a RetryPolicy, for example RetryPolicy().")
+        if self.tag is not None and not (isinstance(self.tag, str) and 0 < len(self.tag.encode()) <= TAG_BYTES):
+            raise InvalidArgument(f"tag is {self.tag!r:.80}, expected text of 1 to {TAG_BYTES} bytes, or None.")
+        if not isinstance(self.priority, int) or isinstance(self.priority, bool):
+            raise InvalidArgument(f"priority is {self.priority!r:.80}, expected a whole number; higher runs first.")
+        for name in ("timeout", "total_timeout"):
+            if (value := getattr(self, name)) is not None and milliseconds(value, name) == 0:
+                raise InvalidArgument(f"{name} is zero, expected a positive duration, or None for no limit.")
+
+
+class Activity(Definition, Generic[P, R]):
+    """A registered activity. Called, it just runs its function; in an orchestration it is scheduled.
+
+    Attributes:
+        takes_context: Whether the function's first parameter is an ActivityContext.
+        is_async: Whether the function is `async def`.
+        atomic: Whether its database writes and its completion are one transaction.
+        start_to_close_ms, schedule_to_close_ms: Bounds of one attempt, and of all with their pauses.
+    """
+
+    what = "activity"
+
+    def __init__(
+        self, function: Callable[..., Any], *, name: str | None, options: ActivityOptions, codec: JsonCodec
+    ) -> None:
+        _refuse_shape(function, self.what)
+        if inspect.isgeneratorfunction(function):
+            raise InvalidArgument(f"{_place(function)} is a generator. An activity returns its result; use return.")
+        self.takes_context = _takes_context(function)
+        self.is_async = inspect.iscoroutinefunction(function)
+        if options.atomic and self.is_async:
+            raise InvalidArgument(
+                f"{_place(function)} is async. An atomic activity is a plain def: so are transactions."
+            )
+        super().__init__(function, _checked_name(function, name), codec, skip=int(self.takes_context))
+        self.options = options
+        self.retry = options.retry
+        self.tag = options.tag
+        self.priority = options.priority
+        self.atomic = options.atomic
+        self.start_to_close_ms = _bound(options, "timeout")
+        self.schedule_to_close_ms = _bound(options, "total_timeout")
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now, without retries, leases or a record.
+
+        Raises: ForbiddenInOrchestration: called by orchestration code; schedule it there.
+        """
+        if isinstance(asyncio._get_running_loop(), OrchestrationLoop):
+            raise ForbiddenInOrchestration(f"Calling activity {self.name!r} directly")
+        result: R = self.function(*args, **kwargs)
+        return result
+
+    def __repr__(self) -> str:
+        return f"<Activity {self.name}>"
+
+
+def _bound(options: ActivityOptions, name: str) -> int | None:
+    """Return a timeout in ms: the decorator's own, else the retry policy's."""
+    value = getattr(options, name)
+    if value is None and options.retry is not None:
+        value = getattr(options.retry, name)
+    return None if value is None else milliseconds(value, name)
+
+
+def _checked_name(function: Callable[..., Any], name: str | None) -> str:
+    """Return the name given, or by default the function's path."""
+    if name is None:
+        if function.__name__ == "<lambda>":
+            raise InvalidArgument("A lambda has no name of its own. Give one, or use def.")
+        name = _place(function)
+    if not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
+        raise InvalidArgument(f"The name is {name!r:.80}, expected 1 to {NAME_LENGTH} printable characters.")
+    return name
+
+
+def _refuse_shape(function: Any, what: str) -> None:
+    if isinstance(function, Definition):
+        raise InvalidArgument(f"{_place(function.function)} is already decorated. Use one decorator.")
+    if not inspect.isfunction(function):
+        raise InvalidArgument(
+            f"@{what} takes a function, found {type(function).__name__} {function!r:.80}. Decorate a module-level def."
+        )
+    if inspect.isasyncgenfunction(function):
+        raise InvalidArgument(f"{_place(function)} is an async generator. Use async def with await, or def with yield.")
+    parameters = list(inspect.signature(function).parameters)
+    if parameters and parameters[0] in ("self", "cls"):
+        raise InvalidArgument(f"{_place(function)} is a method. Move it out of its class, to the module's level.")
+
+
+def _check_ctx(function: Callable[..., Any]) -> None:
+    parameters = list(inspect.signature(function).parameters.values())
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not parameters or parameters[0].kind not in positional:
+        raise InvalidArgument(
+            f"{_place(function)} takes no context. The first parameter of an orchestration is ctx: "
+            f"def {function.__name__}(ctx, ...)."
+        )
+    if reserved := RESERVED.intersection(parameter.name for parameter in parameters[1:]):
+        raise InvalidArgument(
+            f"{_place(function)} has a parameter {sorted(reserved)[0]!r}, which is reserved for start(). Rename it."
+        )
+
+
+def _takes_context(function: Callable[..., Any]) -> bool:
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+        return False
+    hint = first.annotation
+    written = hint if isinstance(hint, str) else getattr(hint, "__name__", "")
+    return first.name == "ctx" or written.strip("'\"").rpartition(".")[2] == "ActivityContext"
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"

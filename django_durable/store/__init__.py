@@ -1,0 +1,1 @@
+"""All ORM and SQL: claims, turns, inbox, activities, instances, retention, wake-ups. Guarded writes only."""

@@ -1,0 +1,53 @@
+"""The connections of threads that live long: refreshed around each piece of work, closed where they were opened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import Error, connections, reset_queries
+
+DatabaseFault = Error
+"""Whatever a database raises, for callers above this layer."""
+
+
+def refresh() -> None:
+    """Do for this thread's connections what Django does before and after a request.
+
+    Connections inside an atomic block are left alone: closing one would break the block of whoever opened it.
+    """
+    reset_queries()
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
+def discard(using: str) -> None:
+    """Close this thread's connection after an error, so that the next statement opens a new one."""
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def close_all() -> None:
+    """Close this thread's connections, those inside an atomic block excepted. Call it in the thread that ends."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def database_now(using: str) -> datetime | None:
+    """Return the database server's clock as aware UTC, or None for a database that runs in this process."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        row: tuple[datetime] = cursor.fetchone()
+    return row[0]
+
+
+def missing_tables(using: str, tables: set[str]) -> set[str]:
+    """Return those of `tables` that the database does not have: migrations were not applied."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        return tables - set(connection.introspection.table_names(cursor))

@@ -1,0 +1,191 @@
+"""Hints that there is something to look at. The database is the truth: a lost hint costs latency, never work.
+
+PostgreSQL: NOTIFY in the transaction, so it arrives after the commit and not at all after a rollback, and LISTEN on a
+connection of its own. SQLite: a connection of its own asks `PRAGMA data_version`, which changes with every commit of
+another connection and reads no page. One `Hub` per process and database serves every subscriber with one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from ..conf import settings
+
+CHANNEL = "django_durable"
+WORK = "w"
+INSTANCES_NAMED = 100
+"""More changed instances than this in one notification are told as "many"."""
+
+BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+QUICK_SECONDS, SLOW_SECONDS = 0.001, 0.01
+LISTEN_SECONDS = 0.5
+"""How long a LISTEN waits before it looks whether it is still wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What may have happened: work became claimable, instances (surrogate ids) changed. `instances` None is "any"."""
+
+    work: bool = True
+    instances: frozenset[int] | None = None
+
+
+ANYTHING = Hint()
+
+
+def notify(using: str, *, work: bool = False, instances: Iterable[int] = ()) -> None:
+    """Tell listeners once the transaction that is open has committed. Does nothing on SQLite or with NOTIFY off."""
+    changed = sorted(set(instances))
+    connection = connections[using]
+    if connection.vendor != "postgresql" or not settings.NOTIFY or not (work or changed):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, _encode(work, changed)])
+
+
+def _encode(work: bool, changed: list[int]) -> str:
+    named = "*" if len(changed) > INSTANCES_NAMED else ",".join(map(str, changed))
+    return f"{WORK if work else ''}:{named}"
+
+
+def _decode(payload: str) -> Hint:
+    work, _, named = payload.partition(":")
+    if named == "*":
+        return Hint(bool(work), None)
+    return Hint(bool(work), frozenset(int(each) for each in named.split(",") if each.isdigit()))
+
+
+class Subscription:
+    """Calls back with every hint until it is closed. The callback runs on the hub's thread and must not block."""
+
+    def __init__(self, hub: Hub, callback: Callable[[Hint], None]) -> None:
+        self._hub = hub
+        self.callback = callback
+
+    def close(self) -> None:
+        self._hub._remove(self)
+
+
+class Hub:
+    """The hints of one database in this process. `Hub.of(using)` gives it; its thread runs while anybody subscribes."""
+
+    _hubs: dict[tuple[int, str], Hub] = {}
+    _guard = threading.Lock()
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._lock = threading.Lock()
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._stop: threading.Event | None = None
+
+    @classmethod
+    def of(cls, using: str | None = None) -> Hub:
+        """Return the hub of a database; a forked process has its own."""
+        key = (os.getpid(), using or settings.DATABASE)
+        with cls._guard:
+            if key not in cls._hubs:
+                cls._hubs[key] = cls(key[1])
+            return cls._hubs[key]
+
+    @property
+    def gives_hints(self) -> bool:
+        """Whether hints can come at all; where not, callers poll."""
+        connection = connections[self._using]
+        if connection.vendor == "postgresql":
+            return bool(settings.NOTIFY)
+        return connection.vendor == "sqlite" and not _in_memory(connection)
+
+    def subscribe(self, callback: Callable[[Hint], None]) -> Subscription:
+        """Start calling `callback`; the first subscriber starts the thread."""
+        subscription = Subscription(self, callback)
+        with self._lock:
+            self._subscriptions += (subscription,)
+            if self._stop is None and self.gives_hints:
+                self._stop = threading.Event()
+                source = _listen if connections[self._using].vendor == "postgresql" else _watch
+                threading.Thread(
+                    target=source,
+                    args=(self._using, self._publish, self._stop),
+                    name=f"durable-hints-{self._using}",
+                    daemon=True,
+                ).start()
+        return subscription
+
+    def _remove(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
+            if not self._subscriptions and self._stop is not None:
+                self._stop.set()
+                self._stop = None
+
+    def _publish(self, hint: Hint) -> None:
+        for subscription in self._subscriptions:
+            subscription.callback(hint)
+
+
+def _in_memory(connection: Any) -> bool:
+    return bool(connection.is_in_memory_db())
+
+
+def _listen(using: str, publish: Callable[[Hint], None], stop: threading.Event) -> None:
+    """LISTEN until stopped; reconnect for ever, and after each connect tell subscribers to look at everything."""
+    import psycopg
+
+    failures = 0
+    while not stop.is_set():
+        try:
+            with _listening_connection(using) as connection:
+                failures = 0
+                publish(ANYTHING)
+                while not stop.is_set():
+                    for message in connection.notifies(timeout=LISTEN_SECONDS):
+                        publish(_decode(message.payload))
+                        if stop.is_set():
+                            break
+        except (psycopg.Error, OSError):
+            stop.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            failures += 1
+
+
+def _listening_connection(using: str) -> Any:
+    import psycopg
+
+    options = connections[using].get_connection_params()
+    for ours in ("cursor_factory", "context"):
+        options.pop(ours, None)
+    connection = psycopg.connect(**options, autocommit=True)
+    connection.execute(f"LISTEN {CHANNEL}")
+    return connection
+
+
+def _watch(using: str, publish: Callable[[Hint], None], stop: threading.Event) -> None:
+    """Ask the data version until stopped: often while it changes, less often the longer it does not."""
+    wait, seen = QUICK_SECONDS, None
+    try:
+        while not stop.wait(wait):
+            try:
+                version = _data_version(using)
+            except (DatabaseError, InterfaceError):
+                connections[using].close()
+                version = None
+            if version == seen and version is not None:
+                wait = min(wait * 1.1, SLOW_SECONDS)
+                continue
+            wait = QUICK_SECONDS
+            if seen is not None:
+                publish(ANYTHING)
+            seen = version
+    finally:
+        connections[using].close()
+
+
+def _data_version(using: str) -> int:
+    with connections[using].cursor() as cursor:
+        cursor.execute("PRAGMA data_version")
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,36 @@
+"""A clock that tests move."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+
+
+class FakeClock:
+    """Shows the machine's time until it is moved, and keeps the distance from then on.
+
+    It goes on ticking, because what a test writes outside the worker (a start, a raised event) bears the machine's time
+    and must not lie ahead of the worker's.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc) + self._ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead.total_seconds()
+
+    def correct(self, database_now: datetime) -> None:
+        """Do nothing: a test's clock is right by definition."""
+
+    def advance(self, by: timedelta) -> None:
+        """Move ahead. Raises: ValueError: a clock does not go back."""
+        if by < timedelta(0):
+            raise ValueError(f"Cannot move the clock by {by}: it does not go back.")
+        self._ahead += by
+
+    def advance_to(self, moment: datetime) -> None:
+        """Move ahead to a moment; one that has passed changes nothing."""
+        self._ahead += max(moment - self.now(), timedelta(0))

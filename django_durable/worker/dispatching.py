@@ -1,0 +1,102 @@
+"""The dispatcher's thread: rounds until asked to stop, a pause after database errors, and the end in good order."""
+
+from __future__ import annotations
+
+import threading
+
+from ..store import connections
+from .clock import Clock
+from .dispatcher import Dispatcher
+from .doorbell import Doorbell
+from .instrumentation import Instrumentation
+
+SHORTEST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+LONGEST_NAP = 0.5
+"""Between two looks, while stopping, at what has ended, timed out, or failed to be written."""
+
+
+class DispatchThread:
+    """Runs a dispatcher on a thread of its own.
+
+    Attributes:
+        idle: Set while there is nothing due and nothing in hand.
+        ended: Set when the thread has ended, in good order or not.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        clock: Clock,
+        doorbell: Doorbell,
+        instrumentation: Instrumentation,
+        using: str,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._doorbell = doorbell
+        self._instrumentation = instrumentation
+        self._using = using
+        self._stop = threading.Event()
+        self._deadline = 0.0
+        self._pause = SHORTEST_PAUSE
+        self._thread = threading.Thread(target=self._main, name="durable-dispatcher", daemon=True)
+        self.idle = threading.Event()
+        self.ended = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Claim nothing more, give what runs `seconds` to end, hand the rest back, and end the thread."""
+        self._deadline = self._clock.monotonic() + seconds
+        self._stop.set()
+        self._doorbell.ring()
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._round()
+            self._wind_down()
+        finally:
+            self._dispatcher.close()
+            self.ended.set()
+            self.idle.set()
+            connections.close_all()
+
+    def _round(self) -> None:
+        try:
+            busy = self._dispatcher.step()
+        except connections.DatabaseFault as error:
+            self._after(error)
+            self._stop.wait(self._pause)
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            return
+        self._pause = SHORTEST_PAUSE
+        if busy:
+            self.idle.clear()
+            return
+        if self._dispatcher.has_nothing():
+            self.idle.set()
+        self._doorbell.wait(self._dispatcher.seconds_to_sleep())
+
+    def _wind_down(self) -> None:
+        """Let what runs end and write its outcomes; at the deadline hand back what still runs."""
+        while True:
+            overdue = self._clock.monotonic() >= self._deadline
+            try:
+                if self._dispatcher.wind_down(abandon=overdue):
+                    return
+            except connections.DatabaseFault as error:
+                self._after(error)
+            if overdue:
+                return  # Its leases run out; nothing more can be done without the database.
+            self._doorbell.wait(min(self._deadline - self._clock.monotonic(), LONGEST_NAP))
+
+    def _after(self, error: Exception) -> None:
+        self._instrumentation.database_failed(error, self._pause)
+        connections.discard(self._using)
+        self._dispatcher.look()

@@ -1,0 +1,196 @@
+"""Runs one attempt of one activity: rule out, look up, call, decide.
+
+The author's function is called in `_call` and nowhere else; whatever it does becomes one `Ending` there. `_call` is a
+coroutine because of `async def` activities. A plain function never suspends in it, so a thread drives it to its end
+with one step and no event loop is running while the function does (Django would refuse its ORM calls otherwise).
+
+Atomic activities run inside one transaction with the record of their completion. The lease is checked when it begins
+and, by the guarded write of the completion, when it ends: a worker that lost the lease rolls the business writes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from random import random as draw
+from typing import Any, TypeVar
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
+
+from ..engine.errors import Failure, LeaseLost, PayloadError
+from ..engine.program import Codec
+from ..store import activities, connections
+from ..store.transactions import write_transaction
+from .lookup import ActivityLookup, RunnableActivity
+from .attempts import Attempt
+from .clock import Clock
+from .context import ActivityContext
+from .outcomes import (
+    AlreadyRecorded,
+    Canceled,
+    Defer,
+    Drop,
+    Ending,
+    Finish,
+    Outcome,
+    Raised,
+    Returned,
+    TimedOut,
+    attempt_limit,
+    decide,
+    deferral,
+    refusal,
+    timeout_failure,
+)
+
+T = TypeVar("T")
+
+
+class _RolledBack(Exception):
+    """Carries the ending of an atomic activity out of the transaction that must not commit."""
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
+
+
+class ActivityRunner:
+    """Runs attempts. Shared by all threads of a worker; holds no state of its own."""
+
+    def __init__(
+        self,
+        lookup: ActivityLookup,
+        *,
+        codec: Codec,
+        client: Callable[[], Any],
+        clock: Clock,
+        worker_id: str,
+        max_deliveries: int,
+        using: str,
+        random: Callable[[], float] = draw,
+    ) -> None:
+        self._lookup = lookup
+        self._codec = codec
+        self._client = client
+        self._clock = clock
+        self._worker_id = worker_id
+        self._max_deliveries = max_deliveries
+        self._using = using
+        self._random = random
+
+    def resolve(self, attempt: Attempt) -> RunnableActivity | Finish | Defer | Drop:
+        """Return what to run, or why not to run it."""
+        task, now = attempt.task, self._clock.now()
+        if attempt.cancel_requested:
+            return Drop()
+        refused = refusal(task, worker_id=self._worker_id, max_deliveries=self._max_deliveries, now=now)
+        return refused or self._lookup(task.name) or deferral(task, now)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Start the clock of an attempt. Call it right before one of the `run` methods."""
+        now = self._clock.now()
+        attempt.begin(now, self._clock.monotonic(), attempt_limit(attempt.task, now))
+
+    def run_in_thread(self, attempt: Attempt, activity: RunnableActivity) -> Outcome:
+        """Run an attempt to its end on this thread, in a context of its own. Connections are the caller's care."""
+        return contextvars.Context().run(self._run_in_thread, attempt, activity)
+
+    def _run_in_thread(self, attempt: Attempt, activity: RunnableActivity) -> Outcome:
+        if activity.atomic:
+            ending = self._perform_atomically(attempt, activity)
+        else:
+            ending = _to_the_end(self._call(attempt, activity), suspends=activity.is_async)
+        return self._decide(attempt, ending)
+
+    async def run_on_loop(self, attempt: Attempt, activity: RunnableActivity) -> Outcome:
+        """Run an attempt of an `async def` on the running loop, with a thread of its own for its ORM calls."""
+        async with ThreadSensitiveContext() as scope:
+            ending = await self._call(attempt, activity)
+            if scope in SyncToAsync.context_to_thread_executor:
+                await sync_to_async(connections.close_all)()
+        return self._decide(attempt, ending)
+
+    def expire(self, attempt: Attempt) -> Outcome:
+        """Return the outcome of an attempt whose deadline passed while its function is still running."""
+        return self._decide(attempt, TimedOut(timeout_failure(attempt.task, attempt.limit_ms)))
+
+    async def _call(self, attempt: Attempt, activity: RunnableActivity) -> Ending:
+        """Call the author's function. The only place that does."""
+        scope = asyncio.timeout(None)
+        try:
+            args, kwargs = activity.decode_call(attempt.task.input)
+            if activity.takes_context:
+                args = (self._context(attempt), *args)
+            if activity.is_async:
+                async with self._limited(attempt) as scope:
+                    value = await activity.function(*args, **kwargs)
+            else:
+                value = activity.function(*args, **kwargs)
+            if attempt.overdue(self._clock.monotonic()):
+                return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
+            return Returned(activity.encode_result(value))
+        except PayloadError as error:
+            return Raised(Failure.of(error), final=True)
+        except BaseException as error:  # SystemExit and KeyboardInterrupt of author code end the attempt, not the worker
+            if isinstance(error, TimeoutError) and activity.is_async and scope.expired():
+                return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
+            if isinstance(error, asyncio.CancelledError) and attempt.cancel_requested:
+                return Canceled()
+            return Raised(Failure.of(error))
+
+    def _limited(self, attempt: Attempt) -> asyncio.Timeout:
+        if attempt.deadline is None:
+            return asyncio.timeout(None)
+        return asyncio.timeout(max(attempt.deadline - self._clock.monotonic(), 0.0))
+
+    def _perform_atomically(self, attempt: Attempt, activity: RunnableActivity) -> Ending:
+        task = attempt.task
+        try:
+            with write_transaction(self._using):
+                activities.lock_activity(task.key, task.lease_token, using=self._using)
+                ending = _to_the_end(self._call(attempt, activity), suspends=activity.is_async)
+                outcome = self._decide(attempt, ending)
+                if not isinstance(ending, Returned) or not isinstance(outcome, Finish):
+                    raise _RolledBack(ending)
+                activities.finish_activity_in_transaction(
+                    task.key, task.lease_token, outcome.fact, self._worker_id, self._clock.now(), using=self._using
+                )
+        except _RolledBack as rolled_back:
+            return rolled_back.ending
+        except LeaseLost:
+            return Canceled()
+        except connections.DatabaseFault as error:
+            # What the function wrote did not survive the commit: a deferred constraint, or the database went away.
+            return Raised(Failure.of(error))
+        return AlreadyRecorded()
+
+    def _context(self, attempt: Attempt) -> ActivityContext:
+        return ActivityContext(attempt, worker_id=self._worker_id, client=self._client, codec=self._codec)
+
+    def _decide(self, attempt: Attempt, ending: Ending) -> Outcome:
+        now = self._clock.now()
+        return decide(
+            attempt.task,
+            ending,
+            worker_id=self._worker_id,
+            started_at=attempt.started_at or now,
+            now=now,
+            random=self._random(),
+        )
+
+
+def _to_the_end(coroutine: Coroutine[Any, Any, T], *, suspends: bool) -> T:
+    """Run a coroutine on this thread: on an event loop of its own if it suspends, else with a single step."""
+    if suspends:
+
+        async def wait() -> T:
+            return await coroutine
+
+        return async_to_sync(wait)()
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise AssertionError("An activity that is not a coroutine function suspended.")

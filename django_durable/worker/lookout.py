@@ -1,0 +1,62 @@
+"""When the database is worth a look: the pace of a dispatcher.
+
+A look finds what is due now. What becomes due later (timers, retries, delayed starts) is known from the turns of this
+worker, and from one query after each hint, poll or due moment; between them nothing is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+WHILE_BUSY = timedelta(milliseconds=100)
+"""How soon after the last time a busy dispatcher asks again what becomes due; an idle one asks at once."""
+
+
+class Lookout:
+    """Two flags, and when they will next become true.
+
+    Attributes:
+        inbox: Instances may have messages that are due.
+        tasks: Activity tasks may be due.
+    """
+
+    def __init__(self, poll: timedelta) -> None:
+        self.inbox = True
+        self.tasks = True
+        self._poll = poll
+        self._next_poll: datetime | None = None
+        self._due: datetime | None = None
+        self._due_known = False
+        self._asked: datetime | None = None
+
+    def look(self) -> None:
+        """Look at everything: there was a hint, or a reason to distrust what is known."""
+        self.inbox = self.tasks = True
+        self._due, self._due_known = None, False
+
+    def update(self, now: datetime) -> None:
+        """Look at everything if something became due or the last poll is long enough ago."""
+        if self._next_poll is None or now >= self._next_poll:
+            self._next_poll = now + self._poll
+            self.look()
+        elif self._due is not None and now >= self._due:
+            self.look()
+
+    def expect(self, moment: datetime | None) -> None:
+        """Note that something becomes due then."""
+        if moment is not None and (self._due is None or moment < self._due):
+            self._due = moment
+
+    def asks(self, now: datetime, *, busy: bool) -> bool:
+        """Tell whether to find out now what becomes due next, and to `expect` it."""
+        if self._due_known or (busy and self._asked is not None and now < self._asked + WHILE_BUSY):
+            return False
+        self._asked, self._due_known = now, True
+        return True
+
+    def seconds(self, now: datetime) -> float:
+        """Return for how long there is nothing to look at."""
+        if self.inbox or self._next_poll is None:
+            return 0.0
+        until = self._next_poll if self._due is None else min(self._due, self._next_poll)
+        return max((until - now).total_seconds(), 0.0)

@@ -1,0 +1,31 @@
+"""Finds the code of an activity task: registered by the project, or built in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..engine.events import Payload
+
+
+class RunnableActivity(Protocol):
+    """What running an activity needs to know of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def takes_context(self) -> bool: ...
+    @property
+    def atomic(self) -> bool: ...
+
+    def decode_call(self, payload: Payload) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
+
+    def encode_result(self, value: Any) -> Payload: ...
+
+
+ActivityLookup = Callable[[str], RunnableActivity | None]
+"""Returns the activity of a name, or None where this process does not have it."""

@@ -1,0 +1,177 @@
+"""Runs the turns of a batch in memory: from claimed instances to what a commit has to write.
+
+The engine is called here and nowhere else in the worker, always through `_engine`: whatever it raises parks that one
+instance as Blocked with the reason, leaves nothing of its turn, and does not touch the others. Database errors are no
+concern of a single turn and pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ParamSpec, TypeVar
+
+from ..engine.errors import Failure
+from ..engine.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    Fact,
+    HistoryEvent,
+    OrchestrationContinuedAsNew,
+    OrchestrationStarted,
+)
+from ..engine.program import Environment
+from ..engine.replay import Execution, QueuedMessage
+from ..store import claims
+from ..store.records import ClaimedInstance, TaskKey, TurnCommit
+from .attempts import Attempt
+from .hot import HotExecutions, Place
+from .instrumentation import Instrumentation
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+QUEUED_AT_ONCE = 1000
+"""Queued messages loaded per instance and round."""
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One instance's turn: what it starts from, and what came of it.
+
+    Attributes:
+        claim: The instance as claimed (or held); `messages` are those to deliver.
+        place: Where its execution stood before.
+        completions: Attempts that ended in this worker, with the facts to deliver.
+        next_start: First fact of the next execution, where this one continued as new.
+        failure: Set where the engine raised; the instance is to be blocked.
+    """
+
+    claim: ClaimedInstance
+    place: Place
+    completions: list[tuple[Attempt, ActivityCompleted | ActivityFailed]] = field(default_factory=list)
+    execution: Execution | None = None
+    events: list[HistoryEvent] = field(default_factory=list)
+    consumed: list[int] = field(default_factory=list)
+    dequeued: list[int] = field(default_factory=list)
+    next_start: OrchestrationStarted | None = None
+    failure: Failure | None = None
+
+    @property
+    def ended(self) -> Fact | None:
+        """The fact that ended the execution, or None while it goes on."""
+        return self.execution.outcome if self.execution is not None else None
+
+    def finished_tasks(self) -> list[tuple[TaskKey, int]]:
+        """Return the tasks whose completions this turn takes, with the token each was leased by."""
+        return [(attempt.task.key, attempt.task.lease_token) for attempt, _ in self.completions]
+
+
+class TurnRunner:
+    """Runs turns on one thread. `using` is the database that queued messages and histories are read from."""
+
+    def __init__(
+        self, environment: Environment, hot: HotExecutions, instrumentation: Instrumentation, *, using: str
+    ) -> None:
+        self._environment = environment
+        self._hot = hot
+        self._instrumentation = instrumentation
+        self._using = using
+
+    def run(self, turns: list[Turn], now: datetime) -> None:
+        """Advance each turn's execution by its facts, then by queued messages until nothing takes any."""
+        self._attach(turns)
+        for turn in turns:
+            self._advance(turn, now)
+        self._deliver([turn for turn in turns if turn.failure is None], now)
+        for turn in turns:
+            if turn.execution is not None and isinstance(turn.ended, OrchestrationContinuedAsNew):
+                turn.next_start = self._engine(turn, turn.execution.next_start)
+
+    def _attach(self, turns: list[Turn]) -> None:
+        """Find each turn's execution in memory, or rebuild it from its history."""
+        missing = []
+        for turn in turns:
+            turn.execution = self._hot.take(turn.claim.id, turn.place)
+            if turn.execution is None:
+                missing.append(turn)
+        self._instrumentation.count("cache_hits", len(turns) - len(missing))
+        self._instrumentation.count("cache_misses", len(missing))
+        histories = self._histories(missing)
+        for turn in missing:
+            history = histories.get(turn.claim.id, [])
+            turn.execution = self._engine(turn, Execution.replay, self._environment, history)
+
+    def _histories(self, turns: list[Turn]) -> dict[int, list[HistoryEvent]]:
+        begun = [(turn.claim.id, turn.claim.execution_number) for turn in turns if turn.claim.history_length]
+        return claims.load_histories(begun, using=self._using) if begun else {}
+
+    def _advance(self, turn: Turn, now: datetime) -> None:
+        execution = turn.execution
+        if execution is None:
+            return
+        number = turn.claim.execution_number
+        relevant = [each for each in turn.claim.messages if each.execution_number in (None, number)]
+        facts: list[Fact] = [each.fact for each in relevant]
+        facts += [fact for _, fact in turn.completions]
+        turn.events = self._engine(turn, execution.advance, facts, now=now) or []
+        taken = len(facts) - execution.undelivered
+        left = {each.id for each in relevant[taken:]}
+        turn.consumed = [each.id for each in turn.claim.messages if each.id not in left]
+
+    def _deliver(self, turns: list[Turn], now: datetime) -> None:
+        while waiting := {turn.claim.id: turn for turn in turns if self._open_queues(turn)}:
+            most = max(len(turn.dequeued) for turn in waiting.values())
+            queued = claims.load_queued(
+                {instance: self._open_queues(turn) for instance, turn in waiting.items()},
+                limit=QUEUED_AT_ONCE + most,
+                using=self._using,
+            )
+            turns = [turn for turn in waiting.values() if self._give(turn, queued.get(turn.claim.id, ()), now)]
+
+    def _open_queues(self, turn: Turn) -> frozenset[str]:
+        return turn.execution.open_queues() if turn.execution is not None and turn.failure is None else frozenset()
+
+    def _give(self, turn: Turn, queued: Iterable[QueuedMessage], now: datetime) -> bool:
+        """Deliver queued messages that this turn has not taken yet. Returns: whether it took any."""
+        execution, already = turn.execution, set(turn.dequeued)
+        fresh = [message for message in queued if message.id not in already]
+        if execution is None or not fresh:
+            return False
+        delivered = self._engine(turn, execution.deliver, fresh, now=now)
+        if delivered is None:
+            return False
+        events, taken = delivered
+        turn.events += events
+        turn.dequeued += [message.id for message in taken]
+        return bool(taken)
+
+    def _engine(self, turn: Turn, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Call the engine for one turn; on an error note why the instance is to be blocked, and drop its execution."""
+        try:
+            return call(*args, **kwargs)
+        except Exception as error:
+            turn.failure = Failure.of(error)
+            turn.execution = None
+            return None
+
+
+def commit_of(turn: Turn, *, eager: frozenset[int], keep_lease: bool) -> TurnCommit:
+    """Return what a commit has to write of a turn that ran without failure."""
+    claim, start = turn.claim, turn.next_start
+    return TurnCommit(
+        instance=claim.id,
+        instance_id=claim.instance_id,
+        execution_number=claim.execution_number,
+        lease_token=claim.lease_token,
+        history_length=claim.history_length,
+        events=turn.events,
+        consumed=turn.consumed,
+        dequeued=turn.dequeued,
+        finished_tasks=turn.finished_tasks(),
+        eager=eager,
+        keep_lease=keep_lease,
+        next_start=start,
+        next_version=start.version if start is not None else None,
+    )

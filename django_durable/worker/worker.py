@@ -1,0 +1,231 @@
+"""A worker: its parts put together, and its life.
+
+`Worker().start()` runs one in this process; `manage.py durable_worker` is the same class with signals. `drain` runs what
+is due on the calling thread, with its connection and inside its transaction, and starts no thread: for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from ..engine.errors import InvalidArgument
+from ..registry import Registry
+from ..registry import default as default_registry
+from ..store import activities, claims, connections, sessions, workers
+from ..store.records import SessionLimits
+from ..store.wakeups import Hub, Subscription
+from .builtins import lookup_in
+from .clock import Clock, SystemClock
+from .dispatcher import Dispatcher, DispatchOptions
+from .dispatching import DispatchThread
+from .doorbell import Doorbell
+from .executor import ActivityRunner
+from .hot import HotExecutions
+from .instrumentation import Instrumentation
+from .leases import LeaseKeeper
+from .ledger import Ledger
+from .maintenance import Maintenance
+from .options import WorkerOptions
+from .pool import Executor, InlineExecutor, ThreadedExecutor
+from .turns import TurnRunner
+
+TABLES = {"django_durable_instance", "django_durable_inboxmessage", "django_durable_activitytask"}
+ROUNDS_OF_A_DRAIN = 100_000
+
+
+class Worker:
+    """Runs the instances and activities of one registry; starts once.
+
+    Args:
+        registry: What it has the code of; by default what the decorators registered.
+        clock: Where it gets the time from; for tests.
+        options: As keywords, see `WorkerOptions`; what is not given comes from the settings.
+    Raises: InvalidArgument: an option that cannot mean anything.
+    """
+
+    def __init__(self, registry: Registry | None = None, *, clock: Clock | None = None, **options: Any) -> None:
+        self.registry = registry or default_registry
+        self.options = WorkerOptions.of(**options)
+        self._clock = clock or SystemClock()
+        self._instrumentation = Instrumentation(self.worker_id)
+        self._ledger = Ledger()
+        self._doorbell = Doorbell()
+        self._executor: Executor | None = None
+        self._dispatching: DispatchThread | None = None
+        self._leases: LeaseKeeper | None = None
+        self._hints: Subscription | None = None
+        self._inline: Dispatcher | None = None
+
+    @property
+    def worker_id(self) -> str:
+        """The name under which it holds leases."""
+        return self.options.worker_id
+
+    def metrics_snapshot(self) -> dict[str, int]:
+        """Return what it has counted since it was made; the names are those of `instrumentation.COUNTED`."""
+        return self._instrumentation.snapshot()
+
+    # With threads.
+
+    def start(self) -> None:
+        """Start the threads and return.
+
+        Raises:
+            InvalidArgument: it was started before; make another one.
+            ImproperlyConfigured: the tables are missing; run migrate.
+        """
+        if self._dispatching is not None:
+            raise InvalidArgument(f"Worker {self.worker_id!r} was started before. Make a new Worker.")
+        self._register()
+        self._executor = ThreadedExecutor(
+            self._activity_runner(), slots=self.options.concurrency, clock=self._clock, ring=self._doorbell.ring
+        )
+        self._hints = Hub.of(self.options.using).subscribe(lambda hint: self._doorbell.hint())
+        self._dispatching = DispatchThread(
+            self._dispatcher(self._executor),
+            clock=self._clock,
+            doorbell=self._doorbell,
+            instrumentation=self._instrumentation,
+            using=self.options.using,
+        )
+        self._leases = self._lease_keeper()
+        self._dispatching.start()
+        self._leases.start()
+        self._instrumentation.worker_started(self.options.using, self.options.concurrency)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Claim nothing more, let running activities end for `timeout` seconds, hand back the rest, and end.
+
+        What is handed back, and every instance and session that it owned, is free for other workers at once.
+        """
+        if self._dispatching is None or self._leases is None or self._executor is None:
+            return
+        seconds = self.options.shutdown_timeout.total_seconds() if timeout is None else timeout
+        self._instrumentation.worker_stopping()
+        if self._hints is not None:
+            self._hints.close()
+        self._dispatching.stop(seconds)
+        self._leases.stop()
+        self._executor.close()
+        self._unregister()
+        self._instrumentation.worker_stopped()
+
+    @property
+    def running(self) -> bool:
+        """Whether its dispatcher runs; one that has ended without being stopped has failed."""
+        return self._dispatching is not None and not self._dispatching.ended.is_set()
+
+    def wait_until_idle(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is due and nothing runs here. Returns: False after `timeout` seconds, or if it failed."""
+        return self._dispatching is not None and self._dispatching.idle.wait(timeout) and self.running
+
+    def wait_until_ended(self) -> None:
+        """Wait until the dispatcher has ended, in good order or not."""
+        if self._dispatching is not None:
+            self._dispatching.ended.wait()
+
+    def _register(self) -> None:
+        if missing := connections.missing_tables(self.options.using, TABLES):
+            raise ImproperlyConfigured(
+                f"Database {self.options.using!r} has no table {min(missing)!r}. Apply the migrations first: "
+                f"manage.py migrate --database {self.options.using}."
+            )
+        workers.register(
+            self.worker_id, self.options.tags, self.options.concurrency, self._clock.now(), using=self.options.using
+        )
+
+    def _unregister(self) -> None:
+        """Give up sessions and the worker's row; without a database they run out by themselves."""
+        try:
+            sessions.release_sessions(self.worker_id, using=self.options.using)
+            workers.remove(self.worker_id, using=self.options.using)
+        except connections.DatabaseFault as error:
+            self._instrumentation.database_failed(error, 0.0)
+            connections.discard(self.options.using)
+
+    # Without threads.
+
+    def drain(self, rounds: int = ROUNDS_OF_A_DRAIN) -> int:
+        """Run everything that is due now, on this thread and its connection, until nothing is.
+
+        Inside `transaction.atomic()` all of it becomes part of that transaction.
+        Args:
+            rounds: Give up after so many.
+        Returns: how many rounds had something to do.
+        Raises: InvalidArgument: still busy after `rounds`; the usual cause is an orchestration that never waits for
+            anything later than now.
+        """
+        if self._inline is None:
+            executor = InlineExecutor(self._activity_runner(), clock=self._clock)
+            self._inline = self._dispatcher(executor)
+        for done in range(rounds):
+            self._inline.look()
+            if not self._inline.step():
+                return done
+        raise InvalidArgument(f"There was still something to do after {rounds:,} rounds.")
+
+    def close(self) -> None:
+        """Drop what drains have kept in memory."""
+        if self._inline is not None:
+            self._inline.close()
+
+    def next_due(self) -> datetime | None:
+        """Return when the next timer, delayed start or retry becomes due, or None where nothing waits for a time."""
+        now, using = self._clock.now(), self.options.using
+        found = [claims.next_due(now, using=using), activities.next_due_activity(now, using=using)]
+        return min((moment for moment in found if moment is not None), default=None)
+
+    # Parts.
+
+    def _activity_runner(self) -> ActivityRunner:
+        options = self.options
+        return ActivityRunner(
+            lookup_in(self.registry, using=options.using),
+            codec=self.registry.codec,
+            client=lambda: self.registry.starter,
+            clock=self._clock,
+            worker_id=options.worker_id,
+            max_deliveries=options.max_deliveries,
+            using=options.using,
+        )
+
+    def _dispatcher(self, executor: Executor) -> Dispatcher:
+        options = self.options
+        hot = HotExecutions(options.hot_executions)
+        return Dispatcher(
+            DispatchOptions(
+                worker_id=options.worker_id,
+                using=options.using,
+                tags=options.tags,
+                sessions=SessionLimits(options.max_sessions, options.session_idle),
+                lease=options.lease,
+                poll=options.poll_interval,
+                batch=options.batch,
+                max_deliveries=options.max_deliveries,
+            ),
+            clock=self._clock,
+            doorbell=self._doorbell,
+            executor=executor,
+            hot=hot,
+            instrumentation=self._instrumentation,
+            ledger=self._ledger,
+            lookup=lookup_in(self.registry, using=options.using),
+            runner=TurnRunner(self.registry.environment, hot, self._instrumentation, using=options.using),
+        )
+
+    def _lease_keeper(self) -> LeaseKeeper:
+        options = self.options
+        return LeaseKeeper(
+            worker_id=options.worker_id,
+            using=options.using,
+            lease=options.lease,
+            session_idle=options.session_idle,
+            clock=self._clock,
+            instrumentation=self._instrumentation,
+            ledger=self._ledger,
+            maintain=Maintenance(self.registry, worker_id=options.worker_id, using=options.using),
+        )
