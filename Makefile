@@ -22,9 +22,11 @@ demo: $(VENV)/.demo  ## run the example: import real data through a worker, watc
 
 serve: $(VENV)/.demo  ## the example's site at ADDRESS and a worker, until Ctrl-C
 	$(BIN)/python manage.py migrate --verbosity 0
-	@trap 'kill 0' EXIT; trap exit INT TERM; \
-	$(BIN)/python manage.py durable_worker & \
-	$(BIN)/python manage.py runserver $(ADDRESS)
+# Ctrl-C reaches all of them, SIGTERM only the shell. The worker is told once: at a second signal it would drop its work.
+	@$(BIN)/python manage.py durable_worker --no-reload & worker=$$!; \
+	$(BIN)/python manage.py runserver --noreload $(ADDRESS) & server=$$!; \
+	trap 'stopping=yes; kill $$server' INT; trap 'stopping=yes; kill $$server $$worker' TERM; \
+	wait $$server; [ "$$stopping" ] || kill $$worker; wait
 
 test: test-engine test-sqlite test-postgresql  ## the whole suite, on SQLite and on PostgreSQL
 

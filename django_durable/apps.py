@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from importlib.util import find_spec
 
 from django.apps import AppConfig, apps
 from django.utils.module_loading import autodiscover_modules
@@ -23,11 +22,10 @@ class DurableConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401 - registers them
+        # The checks register themselves, and the client binds itself to the default registry.
+        from . import checks, client  # noqa: F401
 
         discover()
-        if (spec := find_spec("django_durable.client")) is not None and spec.origin is not None:
-            from .client import client  # noqa: F401 - binds itself to the default registry
 
 
 def discover() -> None:

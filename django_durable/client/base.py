@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ..conf import settings
-from ..engine.errors import InvalidArgument, LimitExceeded
-from ..registry import Registry, default
+from ..engine.arguments import checked_text
+from ..engine.errors import InvalidArgument
+from ..registry import Registry
 
-# What no id or name may hold: control characters, which logs and URLs do not survive and PostgreSQL refuses in part,
-# and halves of surrogate pairs, which are not text.
-_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Not in the ids that callers choose: logs and URLs do not survive them.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def _system_clock() -> datetime:
-    return datetime.now(timezone.utc)
+def system_clock() -> datetime:
+    """Return the machine's time."""
+    return datetime.now(UTC)
 
 
 class ClientBase:
-    """Registry, database alias and clock.
-
-    Args:
-        registry: Names and types for starts and outputs. The first client of a registry carries out its
-            `definition.start(...)`.
-        using: Database alias; by default `DJANGO_DURABLE["DATABASE"]`, read at every call.
-        clock: Returns the time as aware UTC; for tests.
-    """
+    """Registry, database alias and clock; see `Client`."""
 
     def __init__(
         self,
-        registry: Registry = default,
+        registry: Registry,
         *,
-        using: str | None = None,
-        clock: Callable[[], datetime] = _system_clock,
+        using: str | None,
+        clock: Callable[[], datetime],
     ) -> None:
         self.registry = registry
         self._given_using = using
@@ -50,21 +44,15 @@ class ClientBase:
         return None if payload is None else self.registry.codec.decode(payload, type)
 
     def _checked_id(self, instance_id: str) -> str:
-        return _checked(instance_id, "instance id", self.registry.environment.limits.instance_id_length)
+        return checked_text(instance_id, "instance id", self.registry.environment.limits.instance_id_length)
+
+    def _checked_new_id(self, instance_id: str) -> str:
+        if isinstance(instance_id, str) and (found := _CONTROL.search(instance_id)):
+            raise InvalidArgument(
+                f"The instance id is {instance_id!r:.80}, expected one without control characters; {found[0]!r} is at "
+                f"position {found.start()}."
+            )
+        return self._checked_id(instance_id)
 
     def _checked_name(self, name: str, what: str) -> str:
-        return _checked(name, what, self.registry.environment.limits.name_length)
-
-
-def _checked(text: str, what: str, longest: int) -> str:
-    """Return an id or name. Raises: InvalidArgument, LimitExceeded."""
-    if not isinstance(text, str) or not text:
-        raise InvalidArgument(f"The {what} is {text!r:.80}, expected a string of 1 to {longest} characters.")
-    if len(text) > longest:
-        raise LimitExceeded(f"The length of the {what}", len(text), longest)
-    if found := _UNUSABLE.search(text):
-        raise InvalidArgument(
-            f"The {what} {text!r:.80} has the character {found[0]!r} at position {found.start()}. Leave control "
-            f"characters out."
-        )
-    return text
+        return checked_text(name, what, self.registry.environment.limits.name_length)

@@ -17,7 +17,7 @@ R = TypeVar("R")
 _PLAN = "_plan_of_wait"
 
 
-def waits(plan: Callable[Concatenate[Self, P], Wait[R]]) -> Callable[Concatenate[Self, P], R]:
+def waits(plan: Callable[Concatenate[Self, P], Wait[Any, R]]) -> Callable[Concatenate[Self, P], R]:
     """Make a method that waits of one that says what to wait for. Its `twin` waits without holding a thread."""
 
     @functools.wraps(plan)
@@ -33,7 +33,7 @@ def twin(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self
 
     It runs in the thread that Django's ORM uses for async code, so it takes part in what `sync_to_async` code has open.
     """
-    plan: Callable[Concatenate[Self, P], Wait[R]] | None = getattr(method, _PLAN, None)
+    plan: Callable[Concatenate[Self, P], Wait[Any, R]] | None = getattr(method, _PLAN, None)
 
     @functools.wraps(method)
     async def asynchronous(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:

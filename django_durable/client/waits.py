@@ -10,50 +10,66 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 
 from ..conf import settings
 from ..engine.durations import Duration, milliseconds
 from ..engine.errors import InvalidArgument, WaitInsideTransaction
-from ..store import transactions, wakeups
+from ..engine.states import RuntimeStatus
+from ..store import queries, wakeups
 
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 SHORTEST_PAUSE = 0.002
+"""Seconds between two looks at least, however many hints there are."""
+
 LONGEST_PAUSE = 0.1
-GROWTH = 1.5
 HINTED_PAUSE = 1.0
-"""Longest pause, in seconds, while hints arrive: what a lost one may cost."""
+"""Longest pause where there are hints: what a lost one may cost."""
+
+GROWTH = 1.5
 
 
-class Wait(Generic[T]):
+class Reading(Protocol):
+    """What a look sees of an instance."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def runtime_status(self) -> RuntimeStatus: ...
+
+
+R = TypeVar("R", bound=Reading)
+
+
+class Wait(Generic[R, T]):
     """One wait, run once by `run` or `arun`.
 
     Args:
-        look: Reads the database; returns a tuple of the value when it is there, None while it is not.
-        expired: Returns what the wait gives when its time is over, or raises.
-        concerns: Tells whether a hint about this instance matters; called from another thread.
+        read: Reads the database.
+        pick: Returns a tuple of the value once what was read has it, None before.
+        expired: Returns what the wait gives when its time is over, or raises; takes what was read last.
         timeout: Duration; zero looks once.
     Raises: InvalidArgument: a timeout that is no duration, or longer than `MAX_WAIT`.
     """
 
     def __init__(
         self,
-        look: Callable[[], tuple[T] | None],
-        expired: Callable[[], T],
+        read: Callable[[], R],
+        pick: Callable[[R], tuple[T] | None],
+        expired: Callable[[R], T],
         *,
-        concerns: Callable[[wakeups.Hint], bool],
         timeout: Duration,
         using: str,
     ) -> None:
-        self._look = look
+        self._read = read
+        self._pick = pick
         self._expired = expired
-        self._concerns = concerns
         self._using = using
         self._seconds = milliseconds(timeout, "timeout") / 1000
         longest = settings.MAX_WAIT.total_seconds()
@@ -62,6 +78,7 @@ class Wait(Generic[T]):
                 f"timeout is {self._seconds:,.0f} s, the longest wait is {longest:,.0f} s. Wait again when it is "
                 f"over, or raise DJANGO_DURABLE['MAX_WAIT']."
             )
+        self._seen: R
 
     def run(self) -> T:
         """Wait in this thread."""
@@ -69,13 +86,14 @@ class Wait(Generic[T]):
         if (found := self._first()) is not None:
             return found[0]
         bell = threading.Event()
-        with self._subscribed(bell.set) as hub:
+        with self._hints(bell.set) as hub:
             for pause in self._pauses(started, hub):
+                time.sleep(SHORTEST_PAUSE)
                 bell.wait(pause)
                 bell.clear()
                 if (found := self._look()) is not None:
                     return found[0]
-        return self._expired()
+        return self._expired(self._seen)
 
     async def arun(self) -> T:
         """Wait in the running event loop; only the looks take a thread."""
@@ -84,11 +102,54 @@ class Wait(Generic[T]):
             return found[0]
         bell = asyncio.Event()
         loop = asyncio.get_running_loop()
-        with self._subscribed(lambda: loop.call_soon_threadsafe(bell.set)) as hub:
+
+        def ring() -> None:
+            with suppress(RuntimeError):  # The loop was closed by somebody who did not let this wait end.
+                loop.call_soon_threadsafe(bell.set)
+
+        with self._hints(ring) as hub:
             for pause in self._pauses(started, hub):
+                await asyncio.sleep(SHORTEST_PAUSE)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), pause)
                 bell.clear()
                 if (found := await sync_to_async(self._look)()) is not None:
                     return found[0]
-        return self._expired()
+        return self._expired(self._seen)
+
+    def _first(self) -> tuple[T] | None:
+        found = self._look()
+        if found is None and self._seconds and queries.hides_commits(self._using):
+            raise WaitInsideTransaction(
+                "Waiting inside transaction.atomic() could never see the answer: a start made in the block is not "
+                "committed, and what workers commit may be hidden from it. Wait after the block. In a test, let "
+                "django_durable.testing run the instance, or use a test case with real transactions."
+            )
+        return found
+
+    def _look(self) -> tuple[T] | None:
+        self._seen = self._read()
+        return self._pick(self._seen)
+
+    @contextmanager
+    def _hints(self, ring: Callable[[], object]) -> Iterator[wakeups.Hub]:
+        """Call `ring` at each hint that matters, from the hub's thread."""
+        hub = wakeups.Hub.of(self._using)
+
+        def heard(hint: wakeups.Hint) -> None:
+            if hint.instances is None or self._seen.id in hint.instances:
+                ring()
+
+        subscription = hub.subscribe(heard)
+        try:
+            yield hub
+        finally:
+            subscription.close()
+
+    def _pauses(self, started: float, hub: wakeups.Hub) -> Iterator[float]:
+        """Yield how many seconds to wait for a hint before each further look, until the time is over."""
+        pause = SHORTEST_PAUSE
+        longest = HINTED_PAUSE if hub.gives_hints else LONGEST_PAUSE
+        while (left := started + self._seconds - time.monotonic()) > 0:
+            yield min(pause, left)
+            pause = min(pause * GROWTH, longest)

@@ -1,6 +1,7 @@
 """Values to JSON text and back, by type hints.
 
-The text is deterministic: keys and sets are sorted, so equal values have equal payloads and a replay can compare text.
+The text is deterministic: keys, fields and sets are sorted, so equal values have equal payloads, and a replay can
+compare text.
 What JSON has no word for is written as text (dates, Decimal, UUID, bytes as base64) and comes back as what the hint
 says; without a hint it stays text, tuples and sets come back as lists, and keys that are not strings as strings.
 

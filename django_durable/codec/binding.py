@@ -27,9 +27,10 @@ import msgspec
 
 from ..engine.errors import PayloadError
 from ..engine.events import Payload
-from .conversion import Decode, unmakeable
+from .conversion import Decode
 from .hints import resolved_hints, result_hint, takes_object
 from .json import JsonCodec, decoder
+from .revival import unmakeable
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -64,7 +65,7 @@ class Binding:
         self._first_name = self._first.name if self._first is not None else ""
         self._takes_bare = self._first is not None and self.required <= {self._first_name}
         self._is_variadic = self._first is not None and self._first.kind is Parameter.VAR_POSITIONAL
-        self._by_name_only = all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in found)
+        self._is_plain = all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in found)
 
     @property
     def _takes(self) -> str:
@@ -87,13 +88,7 @@ class Binding:
                 # A scalar is read in one way only.
                 return self.codec.encode(args[0], self._input)
             return self._write({self._first_name: args if self._is_variadic else args[0]})
-        if not args and self._by_name_only and self._fits(kwargs):
-            return self._write(kwargs)
-        try:
-            given = self.signature.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise PayloadError(f"{self._input} does not fit: {error}. It takes {self._takes}.") from None
-        return self._write(given)
+        return self._write(self._given(args, kwargs))
 
     def encode_input(self, value: Any) -> Payload:
         """Return one value, as a caller by name gives it, as a payload.
@@ -106,6 +101,18 @@ class Binding:
         if isinstance(value, Mapping) and not self.takes_object and self._fits(value):
             return self._write(value)
         return self.encode_call((value,), {})
+
+    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments of a call by parameter, without defaults."""
+        if self._is_plain and len(args) <= len(self.parameters):
+            # What `bind` does below, several times as fast, for a call that fits.
+            given = dict(zip(self.parameters, args, strict=False))
+            if given.keys().isdisjoint(kwargs) and self._fits(given := {**given, **kwargs}):
+                return given
+        try:
+            return self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise PayloadError(f"{self._input} does not fit: {error}. It takes {self._takes}.") from None
 
     def _write(self, given: Mapping[str, Any]) -> Payload:
         if not given:
@@ -148,7 +155,8 @@ class Binding:
             return (), {}
         members = self._by_name(payload)
         if members is not None:
-            return self._spread({name: self._decode_argument(name, raw) for name, raw in members.items()})
+            decoders, labels = self._decoders, self._labels
+            return self._spread({name: decoders[name](raw, labels[name]) for name, raw in members.items()})
         if self._first is None:
             raise PayloadError(f"{self._input} does not fit. It takes {self._takes}.")
         if missing := self.required - {self._first_name}:
@@ -166,7 +174,7 @@ class Binding:
         return members if self._fits(members) else None
 
     def _fits(self, values: Mapping[Any, Any]) -> bool:
-        return all(name in self.parameters for name in values) and self.required.issubset(values)
+        return values.keys() <= self.parameters.keys() and self.required <= values.keys()
 
     def _spread(self, values: Mapping[str, Any]) -> Arguments:
         """Turn values by name into the arguments of a call; what stands before a given one gets its default."""
@@ -192,9 +200,6 @@ class Binding:
                 Parameter.KEYWORD_ONLY,
             ):
                 raise PayloadError(f"{self._input} has {name!r} twice. It takes {self._takes}.")
-
-    def _decode_argument(self, name: str, raw: msgspec.Raw) -> Any:
-        return self._decoders[name](bytes(raw).decode(), f"The argument {name!r} of {self.what}")
 
     # Results.
 
@@ -238,6 +243,10 @@ class Binding:
         return {name: self._decoder(name) for name in self.parameters}
 
     @cached_property
+    def _labels(self) -> dict[str, str]:
+        return {name: f"The argument {name!r} of {self.what}" for name in self.parameters}
+
+    @cached_property
     def _first_decoder(self) -> Decode:
         if self._is_variadic:
             return decoder(self._hints.get(self._first_name, Any))
@@ -251,8 +260,8 @@ class Binding:
         try:
             return decoder(self.hint(name))
         except PayloadError as error:
-            label = "The result" if name == "return" else f"The argument {name!r}"
-            raise PayloadError(f"{label} of {self.what} has a type hint that cannot be used. {error}") from error
+            label = self._labels.get(name, self._result)
+            raise PayloadError(f"{label} has a type hint that cannot be used. {error}") from error
 
     def problems(self) -> list[str]:
         """Return what is wrong with the hints, one sentence each."""
@@ -270,8 +279,8 @@ class Binding:
             except PayloadError as error:
                 found.append(str(error))
             else:
-                label = "The result" if name == "return" else f"The argument {name!r}"
-                found += [f"{label} of {self.what}: {reason}." for reason in unmakeable(self.hint(name))]
+                label = self._labels.get(name, self._result)
+                found += [f"{label}: {reason}." for reason in unmakeable(self.hint(name))]
         return found
 
     # Schemas.

@@ -1,4 +1,4 @@
-"""What the type hints of a function say."""
+"""Reading type hints: those of a function, and what stands inside one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 from uuid import UUID
-
-from .conversion import unwrapped
 
 _UNRESOLVED = (NameError, AttributeError, TypeError, SyntaxError)
 _SCALARS = (str, int, float, bytes, bytearray, date, time, timedelta, Decimal, UUID, Enum, PurePath, types.NoneType)
@@ -71,3 +69,37 @@ def takes_object(hint: Any) -> bool:
     if not isinstance(kind, type) or kind is object or hasattr(kind, "__pydantic_validator__"):
         return True
     return not issubclass(kind, _SCALARS) and (issubclass(kind, Mapping) or not issubclass(kind, Iterable))
+
+
+def is_anything(hint: Any) -> bool:
+    """Tell whether a hint allows every value. `None` does: a result the hint calls so is nobody's to refuse."""
+    try:
+        return hint in _ANYTHING
+    except TypeError:
+        return False
+
+
+_ANYTHING: frozenset[Any] = frozenset({Any, object, None, types.NoneType, typing.NoReturn, typing.Never})
+
+
+def describe(hint: Any) -> str:
+    """Return a hint as it is written in code."""
+    return hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+
+
+def unwrapped(hint: Any) -> Any:
+    """Return what stands inside Annotated, NewType, a `type` alias, Required, NotRequired, ReadOnly, Final."""
+    while True:
+        if isinstance(hint, typing.NewType):
+            hint = hint.__supertype__
+        elif sys.version_info >= (3, 12) and isinstance(hint, typing.TypeAliasType):
+            hint = hint.__value__
+        elif get_origin(hint) in _WRAPPERS:
+            hint = get_args(hint)[0]
+        elif isinstance(hint, TypeVar):
+            hint = hint.__bound__ or Any
+        else:
+            return hint
+
+
+_WRAPPERS = {Annotated, typing.Required, typing.NotRequired, typing.Final, getattr(typing, "ReadOnly", Annotated)}

@@ -14,7 +14,7 @@ from . import plain
 from .conversion import Decode, compile_decoder
 from .schemas import schema
 
-_encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="deterministic", enc_hook=plain.simplify).encode
+_encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted", enc_hook=plain.simplify).encode
 _probe: Callable[[Any], bytes] = msgspec.msgpack.Encoder(enc_hook=plain.simplify).encode
 # A float whose exponent is all ones, as MessagePack writes it. In UTF-8 text these bytes cannot follow each other.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")

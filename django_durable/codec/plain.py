@@ -13,13 +13,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.utils.functional import Promise
+from django.utils.functional import LazyObject, Promise
 
 from ..engine.errors import PayloadError
 
 TOO_DEEP = "{what} is nested too deeply, or contains itself. Flatten it, or pass the key of a stored object."
 _SCALARS = (datetime, date, time, timedelta, Decimal, UUID, bytes, bytearray, memoryview)
-_text: Callable[[Any], bytes] = msgspec.json.Encoder(order="deterministic").encode
+_text: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted").encode
 
 
 def simplify(value: Any) -> Any:
@@ -27,6 +27,9 @@ def simplify(value: Any) -> Any:
 
     Raises: PayloadError: the class is not one that can be a payload.
     """
+    if isinstance(value, LazyObject):
+        # What its pickle would hold: the object itself. `request.user` is one of these.
+        return value.__reduce__()[1][0]
     match value:
         case Promise() | PurePath():
             return str(value)
@@ -116,6 +119,8 @@ def plain(value: Any, what: str) -> Any:
 
 
 def _plain(value: Any, what: str, path: str) -> Any:
+    if isinstance(value, LazyObject):
+        return _plain(simplify(value), what, path)
     match value:
         case None | bool():
             return value

@@ -22,7 +22,8 @@ def milliseconds(duration: Duration, name: str = "duration") -> int:
     """
     given: object = duration
     if isinstance(given, timedelta):
-        value = -(-given // _MILLISECOND)
+        value, rest = divmod(given, _MILLISECOND)
+        value += bool(rest)
     elif isinstance(given, int) and not isinstance(given, bool):
         value = given
     else:

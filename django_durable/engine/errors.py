@@ -49,7 +49,9 @@ class DurableError(Exception):
 
 
 def _unreduced(cls: type[DurableError], args: tuple[object, ...]) -> DurableError:
-    return cls.__new__(cls, *args)
+    error = cls.__new__(cls)
+    error.args = args
+    return error
 
 
 class CallerError(DurableError):
@@ -175,11 +177,11 @@ class NondeterminismError(AuthorError):
 
 
 class NotAwaitable(AuthorError, TypeError):
-    """An orchestration yielded something that is not a future."""
+    """An orchestration waited for something that is not a future."""
 
     def __init__(self, found: object) -> None:
         super().__init__(
-            f"The orchestration yielded {type(found).__name__} {found!r:.80}, expected a future. Yield what a ctx "
+            f"The orchestration waits for {type(found).__name__} {found!r:.80}, expected a future. Wait for what a ctx "
             f"verb returns, for example: result = yield ctx.schedule_activity(charge, 7)."
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -67,15 +68,14 @@ class RetryPolicy:
             case "linear":
                 pause = float(initial * attempt)
             case "exponential":
-                pause = initial * self._growth(attempt)
+                pause = self._grown(initial, attempt)
         return int(min(pause, longest) * (1 - self.jitter * random))
 
-    def _growth(self, attempt: int) -> float:
-        """Return `multiplier ** (attempt - 1)`, held where floats end: the pause is at `max_delay` long before."""
+    def _grown(self, initial: int, attempt: int) -> float:
         try:
-            return float(self.multiplier) ** (attempt - 1)
+            return initial * float(self.multiplier) ** (attempt - 1)
         except OverflowError:
-            return FLOAT_MAX
+            return math.inf if initial else 0.0
 
     def is_retryable(self, failure: Failure) -> bool:
         """Tell whether an error of this type may be tried again; matches full and bare class names."""

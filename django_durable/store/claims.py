@@ -36,7 +36,9 @@ def claim_instances(
 ) -> list[ClaimedInstance]:
     """Lease up to `limit` instances that have visible messages and whose lease is free, expired or this worker's own.
 
-    Returns: the instances with their messages, oldest first. An empty list took no lock.
+    Returns: the instances with their messages, oldest first; but the start of an execution before everything else,
+        because messages that came before a continue-as-new are for the execution that follows it. An empty list took
+        no lock.
     Writes: Instance (lease, guarded by status and lease), InboxMessage (held, or deleted); one transaction.
     """
     using = using or settings.DATABASE
@@ -141,7 +143,9 @@ def _load_messages(connection: BaseDatabaseWrapper, claimed: Mapping[int, Claime
         cursor.execute(
             f"""
             SELECT id, instance_id, execution_number, kind, name, source_seq, payload, data FROM (
-                SELECT m.*, ROW_NUMBER() OVER (PARTITION BY instance_id ORDER BY visible_at, id) AS place
+                SELECT m.*, ROW_NUMBER() OVER (
+                    PARTITION BY instance_id ORDER BY kind <> 'OrchestrationStarted', visible_at, id
+                ) AS place
                 FROM {sql.table(InboxMessage)} m
                 WHERE instance_id IN ({sql.marks(list(claimed))}) AND NOT held AND visible_at <= %s
             ) numbered

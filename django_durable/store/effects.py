@@ -54,7 +54,7 @@ class Effects:
         """Gather everything one turn writes, its guarded instance row excepted."""
         self.consumed += commit.consumed
         self.dequeued += commit.dequeued
-        self.finished_tasks += [(*key, self.worker_id, token) for key, token in commit.finished_tasks]
+        self.finished_tasks += [(*key, token) for key, token in commit.finished_tasks]
         for event in commit.events:
             self._add_history(commit, event)
             self._add_effect(commit, event, event.fact)

@@ -90,9 +90,7 @@ def matching(filter: InstanceFilter, *, using: str) -> QuerySet[models.Instance]
     if filter.instance_id_prefix:
         prefix = filter.instance_id_prefix
         # LIKE finds them by index, and on SQLite ignores case; the second condition is exact on both.
-        found = found.alias(start=Left("instance_id", len(prefix))).filter(
-            instance_id__startswith=prefix, start=prefix
-        )
+        found = found.alias(start=Left("instance_id", len(prefix))).filter(instance_id__startswith=prefix, start=prefix)
     if filter.has_parent is not None:
         found = found.filter(parent__isnull=not filter.has_parent)
     exact = {

@@ -6,7 +6,6 @@ A message for an instance that ends meanwhile is deleted by the next claim.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,13 +13,17 @@ from django.db.models import Case, F, FilteredRelation, OuterRef, Q, Subquery, W
 
 from .. import models
 from ..engine.errors import IllegalTransition, InstanceAlreadyExists, InstanceNotFound
-from ..engine.events import EventEnqueued, ExternalEvent, Fact, OrchestrationStarted, Payload
-from ..engine.states import CLAIMABLE, PARKED, TERMINAL, Move, RuntimeStatus, resumed_status, sources
+from ..engine.events import EventEnqueued, ExternalEvent, OrchestrationStarted, Payload
+from ..engine.states import TERMINAL, Move, RuntimeStatus, resumed_status, sources
 from . import trees, wakeups
+from .inbox import Delivery, deliver
+from .starts import NewInstance, insert_instances
 from .transactions import write_transaction
 
 LIVE = sorted(set(RuntimeStatus) - TERMINAL)
 STARTED = OrchestrationStarted.__name__
+ATTEMPTS = 3
+"""How often a start looks again for the instance that has its id, and was deleted in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,139 @@ class Target:
     def visible_at(self, now: datetime) -> datetime:
         """Return when a message for it may be seen: never before its start, which has to be its first."""
         return now if self.earliest is None else max(now, self.earliest)
+
+
+def create_instance(new: NewInstance, *, same_version: bool, now: datetime, using: str) -> tuple[int, bool]:
+    """Create an instance, or find the one that an earlier start with the same id and input created.
+
+    Args:
+        same_version: Whether an existing instance must have been started at the same version. An instance whose first
+            execution was pruned is taken to be the same: its input is gone.
+    Returns: the surrogate id, and whether it was created now.
+    Raises: InstanceAlreadyExists: the id is taken by another orchestration, input or version; nothing was written.
+    Writes: Instance, Execution, InboxMessage; one transaction.
+    """
+    with write_transaction(using) as connection:
+        for _ in range(ATTEMPTS):
+            created = insert_instances(connection, [new], now)
+            if created:
+                wakeups.notify(using, work=True)
+                return created[new.instance_id], True
+            existing = _existing(new, same_version=same_version, using=using)
+            if existing is not None:
+                return existing, False
+    raise InstanceAlreadyExists(new.instance_id, "transaction, which this one does not see")
+
+
+def _existing(new: NewInstance, *, same_version: bool, using: str) -> int | None:
+    row = (
+        models.Instance.objects.using(using)
+        .filter(instance_id=new.instance_id)
+        .alias(first=FilteredRelation("executions", condition=Q(executions__number=1)))
+        .values_list("id", "orchestration", "first__version", "first__input")
+        .first()
+    )
+    if row is None:
+        return None
+    id, orchestration, version, input = row
+    if orchestration != new.orchestration:
+        raise InstanceAlreadyExists(new.instance_id, f"orchestration ({orchestration!r})")
+    if input not in (None, new.input):
+        raise InstanceAlreadyExists(new.instance_id, "input")
+    if same_version and version not in (None, new.version):
+        raise InstanceAlreadyExists(new.instance_id, f"version ({version!r})")
+    return int(id)
+
+
+def raise_event(instance_id: str, name: str, payload: Payload, *, now: datetime, using: str) -> None:
+    """Send an external event.
+
+    Raises: InstanceNotFound. IllegalTransition: the instance has finished.
+    Writes: InboxMessage; in the transaction that is open, or one of its own.
+    """
+    with write_transaction(using) as connection:
+        target = target_of(instance_id, action=f"raise event {name!r} for", using=using)
+        fact = ExternalEvent(name=name, payload=payload)
+        deliver(connection, [Delivery(target.id, fact, visible_at=target.visible_at(now))], now)
+        wakeups.notify(using, work=True)
+
+
+def enqueue_event(instance_id: str, queue: str, payload: Payload, *, now: datetime, using: str) -> None:
+    """Put a message at the end of one of an instance's event queues.
+
+    Raises: InstanceNotFound. IllegalTransition: the instance has finished.
+    Writes: QueuedEvent, InboxMessage; in the transaction that is open, or one of its own.
+    """
+    with write_transaction(using) as connection:
+        target = target_of(instance_id, action=f"enqueue to {queue!r} of", using=using)
+        models.QueuedEvent.objects.using(using).create(
+            instance_id=target.id, queue=queue, payload=payload, created_at=now
+        )
+        fact = EventEnqueued(queue=queue)
+        deliver(connection, [Delivery(target.id, fact, visible_at=target.visible_at(now))], now)
+        wakeups.notify(using, work=True)
+
+
+def suspend_instance(instance_id: str, *, now: datetime, using: str) -> None:
+    """Stop running turns of an instance; what it is sent is kept. Activities that run go on, and their results wait.
+
+    A worker that is in the middle of a turn loses it: the lease token moves on.
+    Raises: InstanceNotFound. IllegalTransition: it is not Pending or Running.
+    Writes: Instance (guarded by status); one transaction.
+    """
+    with write_transaction(using):
+        row = locked(instance_id, Move.SUSPEND, using=using)
+        change_status(row, RuntimeStatus.SUSPENDED, now=now, using=using)
+        wakeups.notify(using, instances=[row.id])
+
+
+def resume_instance(instance_id: str, *, now: datetime, using: str) -> None:
+    """Let a Suspended or Blocked instance run again, from where it was, with everything it was sent meanwhile.
+
+    Raises: InstanceNotFound. IllegalTransition: it is neither.
+    Writes: Instance (guarded by status), InboxMessage; one transaction.
+    """
+    with write_transaction(using):
+        row = locked(instance_id, Move.RESUME, using=using)
+        resume(row, now=now, using=using)
+        wakeups.notify(using, work=True, instances=[row.id])
+
+
+def locked(instance_id: str, move: Move, *, using: str) -> trees.Locked:
+    """Lock an instance that may make a move. Raises: InstanceNotFound, IllegalTransition: nothing was written."""
+    found = trees.lock(Q(instance_id=instance_id), using=using)
+    if not found:
+        raise InstanceNotFound(instance_id)
+    if found[0].runtime_status not in sources(move):
+        raise IllegalTransition(instance_id, move.value, found[0].runtime_status, sorted(sources(move)))
+    return found[0]
+
+
+def resume(row: trees.Locked, *, now: datetime, using: str) -> None:
+    """Resume an instance whose row is locked. Writes: as `resume_instance`."""
+    # The row is locked: no claim that still saw it parked can hold a message after this.
+    change_status(row, resumed_status(row.history_length, row.execution_number), now=now, using=using)
+    models.InboxMessage.objects.using(using).filter(instance=row.id, held=True).update(held=False)
+
+
+def change_status(row: trees.Locked, status: RuntimeStatus, *, now: datetime, using: str) -> None:
+    """Write another open status. Whoever holds the lease loses it. Writes: Instance (guarded by status)."""
+    updated = (
+        models.Instance.objects.using(using)
+        .filter(id=row.id, runtime_status=row.runtime_status)
+        .update(
+            runtime_status=status,
+            blocked_reason=None,
+            lease_token=F("lease_token") + 1,
+            lease_owner=None,
+            lease_until=None,
+            turn_attempts=0,
+            revision=F("revision") + 1,
+            updated_at=now,
+        )
+    )
+    if not updated:
+        raise IllegalTransition(row.instance_id, f"make {status}", "something else by now", [row.runtime_status])
 
 
 def target_of(instance_id: str, *, action: str, using: str) -> Target:

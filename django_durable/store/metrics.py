@@ -87,9 +87,7 @@ def system_metrics(*, using: str) -> SystemMetrics:
         .annotate(Count("id"), Sum("history_length", filter=~Q(runtime_status__in=sorted(TERMINAL)), default=0))
     )
     counted = {RuntimeStatus(status): (instances, events) for status, instances, events in rows}
-    ended = models.Execution.objects.using(using).aggregate(
-        executions=Count("*"), events=Sum("event_count", default=0)
-    )
+    ended = models.Execution.objects.using(using).aggregate(executions=Count("*"), events=Sum("event_count", default=0))
     return SystemMetrics(
         total_instances=sum(instances for instances, _ in counted.values()),
         total_executions=ended["executions"],

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import connections
 from django.db.models import F, FilteredRelation, Q, QuerySet
 
+from .. import models
 from ..engine.errors import Failure, InstanceNotFound, InvalidArgument
 from ..engine.events import HistoryEvent, Payload, fact_from_columns, failure_from_payload
 from ..engine.states import ExecutionStatus, RuntimeStatus
-from .. import models
 from .filters import PAGE_SIZE, InstanceFilter, checked_limit, matching
 
 
@@ -117,9 +118,15 @@ class InstanceTree:
 class KeyValueReading:
     """A KV entry as it was found, `payload` None where there is none, and whether one may still be written."""
 
-    instance: int
+    id: int
     runtime_status: RuntimeStatus
     payload: Payload | None
+
+
+def hides_commits(using: str) -> bool:
+    """Tell whether this thread is inside a transaction, which may not see what others commit from now on."""
+    return connections[using].in_atomic_block
+
 
 # One instance.
 
@@ -159,9 +166,7 @@ def info_of(instance_id: str, *, using: str) -> InstanceInfo:
     return InstanceInfo(**_summary_values(row))
 
 
-def page_of(
-    filter: InstanceFilter, *, limit: int | None = None, cursor: str | None = None, using: str
-) -> InstancePage:
+def page_of(filter: InstanceFilter, *, limit: int | None = None, cursor: str | None = None, using: str) -> InstancePage:
     """Read one page of instances, newest first, by one query; nothing is counted.
 
     Args:
@@ -228,20 +233,27 @@ def execution_of(instance_id: str, number: int | None = None, *, using: str) -> 
     """
     row = (
         _executions(instance_id, number, using)
-        .values(
-            "number", "version", "status", "input", "output", "failure", "event_count", "started_at", "completed_at",
-            "instance__history_length",
+        .values_list(
+            "number", "version", "status", "input", "output", "failure", "event_count", "instance__history_length",
+            "started_at", "completed_at",
         )
         .first()
     )  # fmt: skip
     if row is None:
         raise _no_execution(instance_id, number, using)
-    length = row.pop("instance__history_length")
-    if row["event_count"] is None:
-        row["event_count"] = length
-    row["status"] = ExecutionStatus(row["status"])
-    row["failure"] = _failure(row["failure"])
-    return ExecutionInfo(instance_id=instance_id, **row)
+    number, version, status, input, output, failure, ended_with, length, started_at, completed_at = row
+    return ExecutionInfo(
+        instance_id=instance_id,
+        number=number,
+        version=version,
+        status=ExecutionStatus(status),
+        input=input,
+        output=output,
+        failure=_failure(failure),
+        event_count=length if ended_with is None else ended_with,
+        started_at=started_at,
+        completed_at=completed_at,
+    )
 
 
 def history_of(
@@ -265,7 +277,10 @@ def history_of(
     )
     if limit is not None:
         rows = rows[:limit]
-    return [HistoryEvent(seq, recorded_at, fact_from_columns(*columns)) for seq, recorded_at, *columns in rows]
+    return [
+        HistoryEvent(seq, recorded_at, fact_from_columns(kind, name, source_seq, payload, data))
+        for seq, recorded_at, kind, name, source_seq, payload, data in rows
+    ]
 
 
 def _executions(instance_id: str, number: int | None, using: str) -> QuerySet[models.Execution]:

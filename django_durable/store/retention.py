@@ -105,7 +105,8 @@ def delete_instances(filter: InstanceFilter, *, using: str) -> DeleteResult:
     with write_transaction(using):
         ids = list(candidates.order_by("id").values_list("id", flat=True)[: filter.limit or BULK_LIMIT])
         # A descendant of a finished root can still start children: what was read is read again once it is locked.
-        roots = [each for part in trees.chunks(ids) for each in trees.lock(Q(id__in=part), for_delete=True, using=using)]
+        parts = trees.chunks(ids)
+        roots = [each for part in parts for each in trees.lock(Q(id__in=part), for_delete=True, using=using)]
         members = trees.descendants([each.id for each in roots], for_delete=True, using=using)
         kept = {each.root for each in members if each.live}
         doomed = [each.id for each in roots if each.id not in kept]
@@ -167,11 +168,12 @@ def _unfinished(instance_id: str, first: trees.Locked) -> IllegalTransition:
 def _delete(ids: Collection[int], using: str) -> DeleteResult:
     """Delete instances that are locked, with everything that refers to them."""
     removed = dict.fromkeys(_OWNED, 0)
+    instances = 0
     for part in trees.chunks(ids):
         for model in _OWNED:
-            removed[model] += _raw_delete(model.objects.using(using).filter(instance__in=part))
-    # Parents and children go in the same transaction, at the end of which the foreign keys are checked.
-    instances = sum(_raw_delete(models.Instance.objects.using(using).filter(id__in=part)) for part in trees.chunks(ids))
+            removed[model] += trees.delete_rows(model.objects.using(using).filter(instance__in=part))
+        # Foreign keys are checked when the transaction ends, so parents may go before their children.
+        instances += trees.delete_rows(models.Instance.objects.using(using).filter(id__in=part))
     if instances:
         wakeups.notify(using, work=False, instances=ids)
     return DeleteResult(
@@ -203,13 +205,8 @@ def _prune(ids: Collection[int], options: PruneOptions, using: str) -> PruneResu
     events = executions = 0
     prunable = _prunable(options, using)
     for part in trees.chunks(ids):
-        of_event = prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("execution_number"))
-        events += _raw_delete(models.HistoryEvent.objects.using(using).filter(Exists(of_event), instance__in=part))
-        itself = prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("number"))
-        executions += _raw_delete(models.Execution.objects.using(using).filter(Exists(itself), instance__in=part))
+        old = Exists(prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("execution_number")))
+        events += trees.delete_rows(models.HistoryEvent.objects.using(using).filter(old, instance__in=part))
+        old = Exists(prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("number")))
+        executions += trees.delete_rows(models.Execution.objects.using(using).filter(old, instance__in=part))
     return PruneResult(instances_processed=len(ids), executions_deleted=executions, events_deleted=events)
-
-
-def _raw_delete(found: QuerySet[Any]) -> int:
-    """Delete rows by one statement. What refers to them is deleted by the caller, and no signals are sent."""
-    return found._raw_delete(found.db)

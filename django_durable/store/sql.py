@@ -39,6 +39,19 @@ def marks(values: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
+def row_marks(rows: Sequence[Sequence[Any]]) -> str:
+    """Return `(%s, ...), (%s, ...), ...` for a VALUES list."""
+    return ", ".join([f"({marks(rows[0])})"] * len(rows))
+
+
+def values(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a FROM item `name` of literal rows with named columns; ints and texts only, for both databases.
+
+    Neither database can name the columns of a bare VALUES list the same way, hence the WITH inside.
+    """
+    return f"(WITH v ({', '.join(columns)}) AS (VALUES {row_marks(rows)}) SELECT * FROM v) AS {name}"
+
+
 def table(model: type[Model]) -> str:
     """Return a model's table name."""
     return model._meta.db_table
@@ -53,12 +66,11 @@ def insert_rows(
 ) -> list[tuple[Any, ...]]:
     """Insert rows by multi-row statements and return what a RETURNING clause in `suffix` gives."""
     returned: list[tuple[Any, ...]] = []
-    row_marks = f"({marks(columns)})"
     with connection.cursor() as cursor:
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
             part = rows[start : start + ROWS_PER_STATEMENT]
             cursor.execute(
-                f"INSERT INTO {table(model)} ({', '.join(columns)}) VALUES {', '.join([row_marks] * len(part))} {suffix}",
+                f"INSERT INTO {table(model)} ({', '.join(columns)}) VALUES {row_marks(part)} {suffix}",
                 [value for row in part for value in row],
             )
             if "RETURNING" in suffix:

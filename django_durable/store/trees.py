@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -67,11 +68,17 @@ def chunks(ids: Collection[int]) -> Iterator[list[int]]:
         yield every[start : start + CHUNK]
 
 
+def delete_rows(found: QuerySet[Any]) -> int:
+    """Delete rows by one statement and return how many. What refers to them is the caller's; no signal is sent."""
+    return int(found._raw_delete(found.db))
+
+
 def _lock(found: QuerySet[models.Instance], for_delete: bool) -> Iterator[Locked]:
     # Without `no_key` a sender's foreign key check would wait for the lock; nobody but a deletion needs that.
     rows = found.order_by("id").select_for_update(no_key=not for_delete)
-    for id, instance_id, status, *numbers in rows.values_list(
+    columns = rows.values_list(
         "id", "instance_id", "runtime_status", "execution_number", "history_length", "parent_id", "parent_execution",
         "parent_seq", "root_id",
-    ):  # fmt: skip
-        yield Locked(id, instance_id, RuntimeStatus(status), *numbers)
+    )  # fmt: skip
+    for id, instance_id, status, number, length, parent, parent_execution, parent_seq, root in columns:
+        yield Locked(id, instance_id, RuntimeStatus(status), number, length, parent, parent_execution, parent_seq, root)

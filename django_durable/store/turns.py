@@ -38,6 +38,11 @@ _TASK = (
     *("attempt", "deliveries", "retry", "start_to_close_ms", "expires_at", "visible_at"),
     *("lease_token", "lease_owner", "created_at"),
 )
+_TURN = (
+    *("id", "token", "execution", "length"),
+    *("status", "ends", "next_version", "next_execution", "next_length"),
+    *("shows", "shown", "keeps"),
+)
 _CLAIMABLE = sorted(MOVES[Move.TURN])
 
 
@@ -92,42 +97,43 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
 def _update_instances(
     connection: BaseDatabaseWrapper, worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now: datetime
 ) -> None:
+    """Update every instance by one guarded statement. Raises: LeaseLost: a guard missed."""
     at, until = sql.moment(connection, now), sql.moment(connection, now + lease)
+    rows = [_new_state(commit) for commit in commits]
     with connection.cursor() as cursor:
-        cursor.executemany(
+        cursor.execute(
             f"""
-            UPDATE {sql.table(Instance)}
-            SET runtime_status = %s, version = COALESCE(%s, version), execution_number = %s, history_length = %s,
-                custom_status = CASE WHEN %s = 1 THEN %s ELSE custom_status END,
-                custom_status_version = custom_status_version + %s, revision = revision + 1,
-                lease_owner = %s, lease_until = %s, turn_attempts = 0,
-                started_at = COALESCE(started_at, %s), updated_at = %s, completed_at = %s
-            WHERE id = %s AND lease_token = %s AND lease_owner = %s AND lease_until > %s
-              AND execution_number = %s AND history_length = %s AND runtime_status IN ({sql.marks(_CLAIMABLE)})
+            UPDATE {sql.table(Instance)} AS i
+            SET runtime_status = turn.status, version = COALESCE(turn.next_version, version),
+                execution_number = turn.next_execution, history_length = turn.next_length,
+                custom_status = CASE WHEN turn.shows = 1 THEN turn.shown ELSE custom_status END,
+                custom_status_version = custom_status_version + turn.shows, revision = revision + 1,
+                lease_owner = CASE WHEN turn.keeps = 1 THEN lease_owner END,
+                lease_until = CASE WHEN turn.keeps = 1 THEN %s END,
+                completed_at = CASE WHEN turn.ends = 1 THEN %s END,
+                started_at = COALESCE(started_at, %s), updated_at = %s, turn_attempts = 0
+            FROM {sql.values("turn", _TURN, rows)}
+            WHERE i.id = turn.id AND i.lease_token = turn.token AND i.lease_owner = %s AND i.lease_until > %s
+              AND i.execution_number = turn.execution AND i.history_length = turn.length
+              AND i.runtime_status IN ({sql.marks(_CLAIMABLE)})
             """,
-            [
-                (
-                    *_new_state(connection, commit, now),
-                    *((worker_id, until) if commit.keep_lease else (None, None)),
-                    *(at, at, at if _end_of(commit) in TERMINAL else None),
-                    *(commit.instance, commit.lease_token, worker_id, at),
-                    *(commit.execution_number, commit.history_length, *_CLAIMABLE),
-                )
-                for commit in commits
-            ],
+            [until, at, at, at, *(value for row in rows for value in row), worker_id, at, *_CLAIMABLE],
         )
         if cursor.rowcount != len(commits):
             raise LeaseLost(f"{len(commits) - cursor.rowcount} of {len(commits)} instances")
 
 
-def _new_state(connection: BaseDatabaseWrapper, commit: TurnCommit, now: datetime) -> tuple[Any, ...]:
-    """Return status, version, execution number, history length and custom status after the turn."""
+def _new_state(commit: TurnCommit) -> tuple[Any, ...]:
+    """Return the guard of a turn and what its instance is after it, in the order of `_TURN`."""
     shown = [each.fact for each in commit.events if isinstance(each.fact, events.CustomStatusUpdated)]
-    status = (int(bool(shown)), shown[-1].value if shown else None, int(bool(shown)))
+    end, execution, length = _end_of(commit), commit.execution_number, commit.history_length + len(commit.events)
     if commit.next_start is not None:
-        return (RuntimeStatus.RUNNING.value, commit.next_version, commit.execution_number + 1, 0, *status)
-    length = commit.history_length + len(commit.events)
-    return (_end_of(commit).value, None, commit.execution_number, length, *status)
+        execution, length = execution + 1, 0
+    return (
+        *(commit.instance, commit.lease_token, commit.execution_number, commit.history_length),
+        *(end.value, int(end in TERMINAL), commit.next_version, execution, length),
+        *(int(bool(shown)), shown[-1].value if shown else None, int(commit.keep_lease)),
+    )
 
 
 def _end_of(commit: TurnCommit) -> RuntimeStatus:
@@ -138,15 +144,17 @@ def _end_of(commit: TurnCommit) -> RuntimeStatus:
 def _finish_tasks(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     if not effects.finished_tasks:
         return
+    rows = effects.finished_tasks
     with connection.cursor() as cursor:
-        cursor.executemany(
+        cursor.execute(
             f"""
             DELETE FROM {sql.table(ActivityTask)}
-            WHERE instance_id = %s AND execution_number = %s AND seq = %s AND lease_owner = %s AND lease_token = %s
+            WHERE (instance_id, execution_number, seq, lease_token) IN (VALUES {sql.row_marks(rows)})
+              AND lease_owner = %s
             """,
-            effects.finished_tasks,
+            [*(value for row in rows for value in row), effects.worker_id],
         )
-        if cursor.rowcount != len(effects.finished_tasks):
+        if cursor.rowcount != len(rows):
             raise LeaseLost("an activity task")
 
 

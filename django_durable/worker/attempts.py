@@ -26,16 +26,16 @@ class Attempt:
     """
 
     __slots__ = (
-        "task",
-        "started_at",
-        "started",
-        "deadline",
-        "limit_ms",
-        "queued",
-        "cancel_requested",
-        "heartbeat",
-        "on_cancel",
         "_settled",
+        "cancel_requested",
+        "deadline",
+        "heartbeat",
+        "limit_ms",
+        "on_cancel",
+        "queued",
+        "started",
+        "started_at",
+        "task",
     )
 
     def __init__(self, task: ClaimedTask, *, queued: float) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine.context import GET_KV_VALUE
-from ..engine.errors import NotRegistered
+from ..engine.errors import InstanceNotFound, NotRegistered
 from ..registry import Registry
-from ..store import instances
+from ..store import queries
 from .lookup import ActivityLookup, RunnableActivity
 
 
@@ -29,7 +29,10 @@ def _builtins(using: str) -> dict[str, RunnableActivity]:
 
     @own.activity(GET_KV_VALUE)
     def get_kv_value(instance_id: str, key: str) -> Any:
-        payload = instances.get_kv_value(instance_id, key, using=using)
+        try:
+            payload = queries.key_value_of(instance_id, key, using=using).payload
+        except InstanceNotFound:
+            return None
         return None if payload is None else own.codec.decode(payload)
 
     return {GET_KV_VALUE: get_kv_value}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 TOLERANCE = timedelta(milliseconds=250)
@@ -33,11 +33,11 @@ class SystemClock:
         self._offset = timedelta(0)
 
     def now(self) -> datetime:
-        return datetime.now(timezone.utc) + self._offset
+        return datetime.now(UTC) + self._offset
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def correct(self, database_now: datetime) -> None:
-        offset = database_now - datetime.now(timezone.utc)
+        offset = database_now - datetime.now(UTC)
         self._offset = offset if abs(offset) > TOLERANCE else timedelta(0)

@@ -2,9 +2,9 @@
 
 Theory of operation.
 
-1. A round takes what ended in this worker and what waits in the database, runs the turns that follow from it, and commits
-   them together. What ends while a commit is under way is in the next round: the busier the worker, the larger the
-   batches. Nothing waits for a batch to fill.
+1. A round takes what ended in this worker and what waits in the database, runs the turns that follow from it, and
+   commits them together. What ends while a commit is under way is in the next round: the busier the worker, the larger
+   the batches. Nothing waits for a batch to fill.
 2. A completion goes one of two ways. Where the instance is *held* (this worker kept its lease, see `ledger`), it joins
    the instance's next turn in memory and is committed with that turn. Otherwise it is written to the instance's inbox,
    where whoever gets the lease finds it.
@@ -72,6 +72,11 @@ class DispatchOptions:
     poll: timedelta
     batch: int
     max_deliveries: int
+
+
+def serves(tags: TagFilter, tag: str | None) -> bool:
+    """Tell whether a worker with this filter takes activities with this tag."""
+    return tags.any or (tags.untagged if tag is None else tag in tags.names)
 
 
 class Dispatcher:
@@ -218,7 +223,8 @@ class Dispatcher:
         claimed = claims.claim_instances(
             options.worker_id, limit=options.batch, lease=options.lease, now=self._clock.now(), using=options.using
         )
-        self._lookout.inbox = len(claimed) >= options.batch
+        full = any(len(claim.messages) >= claims.MESSAGES_PER_CLAIM for claim in claimed)
+        self._lookout.inbox = full or len(claimed) >= options.batch
         self._instrumentation.count("instances_claimed", len(claimed))
         return claimed
 
@@ -244,7 +250,7 @@ class Dispatcher:
         try:
             self._runner.run([turn for turn in turns if not self._is_poisoned(turn)], self._clock.now())
             self._commit([turn for turn in turns if turn.failure is None], committed)
-            self._block([turn for turn in turns if turn.failure is not None])
+            self._block(turns)
         finally:
             for turn in turns:
                 if turn.claim.id not in committed:
@@ -280,6 +286,7 @@ class Dispatcher:
                 self._instrumentation.turn_lost(turn.claim.instance_id)
             else:
                 self._instrumentation.turn_failed(turn.claim.instance_id, outcome.error)
+        self._instrumentation.count("activities_started_eagerly", len(started))
         self._ledger.add(started)
         self._executor.submit(started)
 
@@ -327,13 +334,14 @@ class Dispatcher:
         )
 
     def _block(self, turns: list[Turn]) -> None:
-        if not turns:
+        refused = [(turn.claim, turn.failure) for turn in turns if turn.failure is not None]
+        if not refused:
             return
+        rows = [(claim.id, claim.lease_token, failure) for claim, failure in refused]
         options = self._options
-        refused = [(turn.claim.id, turn.claim.lease_token, turn.failure) for turn in turns]
-        store.block_instances(options.worker_id, refused, self._clock.now(), using=options.using)
-        for turn in turns:
-            self._instrumentation.instance_blocked(turn.claim.instance_id, turn.failure)
+        store.block_instances(options.worker_id, rows, self._clock.now(), using=options.using)
+        for claim, failure in refused:
+            self._instrumentation.instance_blocked(claim.instance_id, failure)
 
     def _forget(self, turn: Turn) -> None:
         """Drop what is in memory of an instance whose turn was not committed, and let go of its lease."""
@@ -359,7 +367,8 @@ class Dispatcher:
 
     def _runs_here(self, fact: ActivityScheduled) -> bool:
         """Tell whether an activity may be started eagerly. One on a session goes through the claim of its session."""
-        return fact.session_id is None and self._options.tags.accepts(fact.tag) and self._lookup(fact.name) is not None
+        served = serves(self._options.tags, fact.tag)
+        return served and fact.session_id is None and self._lookup(fact.name) is not None
 
     def _claim_tasks(self) -> bool:
         room = self._executor.free()

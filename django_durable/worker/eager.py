@@ -9,7 +9,9 @@ from ..engine.events import ActivityCancelRequested, ActivityScheduled, HistoryE
 from .turns import Turn
 
 
-def choose_eager(turns: Sequence[Turn], room: int, runs_here: Callable[[ActivityScheduled], bool]) -> list[frozenset[int]]:
+def choose_eager(
+    turns: Sequence[Turn], room: int, runs_here: Callable[[ActivityScheduled], bool]
+) -> list[frozenset[int]]:
     """Return for each turn the seqs to start here, `room` in all; turns take places in rotation."""
     offered = [_startable(turn.events, runs_here) for turn in turns]
     rotation = chain.from_iterable(zip_longest(*([(place, seq) for seq in seqs] for place, seqs in enumerate(offered))))

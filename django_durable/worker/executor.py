@@ -6,6 +6,7 @@ with one step and no event loop is running while the function does (Django would
 
 Atomic activities run inside one transaction with the record of their completion. The lease is checked when it begins
 and, by the guarded write of the completion, when it ends: a worker that lost the lease rolls the business writes back.
+The row is not locked in between, so that the lease can be renewed, and the activity canceled, while the function runs.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from ..engine.errors import Failure, LeaseLost, PayloadError
 from ..engine.program import Codec
 from ..store import activities, connections
 from ..store.transactions import write_transaction
-from .lookup import ActivityLookup, RunnableActivity
 from .attempts import Attempt
 from .clock import Clock
 from .context import ActivityContext
+from .lookup import ActivityLookup, RunnableActivity
 from .outcomes import (
     AlreadyRecorded,
     Canceled,
@@ -116,13 +117,14 @@ class ActivityRunner:
 
     async def _call(self, attempt: Attempt, activity: RunnableActivity) -> Ending:
         """Call the author's function. The only place that does."""
-        scope = asyncio.timeout(None)
+        scope: asyncio.Timeout | None = None
         try:
             args, kwargs = activity.decode_call(attempt.task.input)
             if activity.takes_context:
                 args = (self._context(attempt), *args)
             if activity.is_async:
-                async with self._limited(attempt) as scope:
+                scope = self._limit(attempt)
+                async with scope:
                     value = await activity.function(*args, **kwargs)
             else:
                 value = activity.function(*args, **kwargs)
@@ -131,14 +133,14 @@ class ActivityRunner:
             return Returned(activity.encode_result(value))
         except PayloadError as error:
             return Raised(Failure.of(error), final=True)
-        except BaseException as error:  # SystemExit and KeyboardInterrupt of author code end the attempt, not the worker
-            if isinstance(error, TimeoutError) and activity.is_async and scope.expired():
+        except BaseException as error:  # Author code that exits ends its attempt, not the worker.
+            if isinstance(error, TimeoutError) and scope is not None and scope.expired():
                 return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
             if isinstance(error, asyncio.CancelledError) and attempt.cancel_requested:
                 return Canceled()
             return Raised(Failure.of(error))
 
-    def _limited(self, attempt: Attempt) -> asyncio.Timeout:
+    def _limit(self, attempt: Attempt) -> asyncio.Timeout:
         if attempt.deadline is None:
             return asyncio.timeout(None)
         return asyncio.timeout(max(attempt.deadline - self._clock.monotonic(), 0.0))
@@ -147,13 +149,14 @@ class ActivityRunner:
         task = attempt.task
         try:
             with write_transaction(self._using):
-                activities.lock_activity(task.key, task.lease_token, using=self._using)
+                if activities.find_lost({task.key: task.lease_token}, using=self._using):
+                    return Canceled()
                 ending = _to_the_end(self._call(attempt, activity), suspends=activity.is_async)
                 outcome = self._decide(attempt, ending)
                 if not isinstance(ending, Returned) or not isinstance(outcome, Finish):
                     raise _RolledBack(ending)
                 activities.finish_activity_in_transaction(
-                    task.key, task.lease_token, outcome.fact, self._worker_id, self._clock.now(), using=self._using
+                    task.key, task.lease_token, outcome.fact, self._clock.now(), using=self._using
                 )
         except _RolledBack as rolled_back:
             return rolled_back.ending

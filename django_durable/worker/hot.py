@@ -33,7 +33,7 @@ class HotExecutions:
         return len(self._kept)
 
     def take(self, instance: int, place: Place) -> Execution | None:
-        """Remove and return the execution of `instance` if it stands at `place`; one that stands elsewhere is closed."""
+        """Remove and return the execution of `instance` if it stands at `place`; close one that stands elsewhere."""
         found = self._kept.pop(instance, None)
         if found is None:
             return None

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 
 from ..engine.errors import Failure
+from ..engine.events import ActivityFailed
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome, Recorded, Retry
 
 logger = logging.getLogger("django_durable.worker")
@@ -17,6 +18,7 @@ COUNTED = (
     "turns_failed",
     "instances_claimed",
     "instances_blocked",
+    "instances_resumed",
     "instance_leases_lost",
     "executions_completed",
     "executions_failed",
@@ -85,13 +87,17 @@ class Instrumentation:
         self.count("turns_lost")
         logger.info("Lost the lease of instance %r before its turn was committed; dropped the turn.", instance_id)
 
-    def turn_failed(self, instance_id: str, error: BaseException) -> None:
+    def turn_failed(self, instance_id: str, error: BaseException | None) -> None:
         self.count("turns_failed")
         logger.error("A turn of instance %r could not be committed.", instance_id, exc_info=error)
 
     def instance_blocked(self, instance_id: str, failure: Failure) -> None:
         self.count("instances_blocked")
         logger.error("Blocked instance %r: %s.", instance_id, failure.error_type)
+
+    def instance_resumed(self, instance_id: str) -> None:
+        self.count("instances_resumed")
+        logger.info("Resumed instance %r: its orchestration is registered here.", instance_id)
 
     def instance_leases_lost(self, number: int) -> None:
         self.count("instance_leases_lost", number)
@@ -100,7 +106,7 @@ class Instrumentation:
     def activity_ended(self, name: str, instance_id: str, attempt: int, outcome: Outcome) -> None:
         """Note the outcome of one attempt."""
         match outcome:
-            case Finish(fact) if hasattr(fact, "failure"):
+            case Finish(ActivityFailed() as fact):
                 self._activity_failed(name, instance_id, attempt, fact.failure, fact.timed_out)
             case Finish() | Recorded():
                 self.count("activities_completed")

@@ -40,6 +40,7 @@ class LeaseKeeper:
         clock: Clock,
         instrumentation: Instrumentation,
         ledger: Ledger,
+        register: Callable[[], None],
         maintain: Callable[[datetime], None],
     ) -> None:
         self._worker_id = worker_id
@@ -49,6 +50,7 @@ class LeaseKeeper:
         self._clock = clock
         self._instrumentation = instrumentation
         self._ledger = ledger
+        self._register = register
         self._maintain = maintain
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="durable-leases", daemon=True)
@@ -101,9 +103,7 @@ class LeaseKeeper:
                 continue
             current[key] = details
             if self._noted.get(key) is not details:
-                activities.record_heartbeat(
-                    key, attempt.task.lease_token, details, self._lease, now, using=self._using
-                )
+                activities.record_heartbeat(key, attempt.task.lease_token, details, self._lease, now, using=self._using)
         self._noted = current
 
     def _renew(self, attempts: list[Attempt], now: datetime) -> None:
@@ -116,9 +116,7 @@ class LeaseKeeper:
                 self._instrumentation.instance_leases_lost(len(lost))
         if attempts:
             keys = _tokens(attempts)
-            self._strike_out(
-                activities.renew_activities(self._worker_id, keys, self._lease, now, using=self._using)
-            )
+            self._strike_out(activities.renew_activities(self._worker_id, keys, self._lease, now, using=self._using))
 
     def _strike_out(self, lost: set[TaskKey]) -> None:
         if lost:
@@ -137,7 +135,8 @@ class LeaseKeeper:
 
     def _beat(self, now: datetime) -> None:
         metrics = json.dumps(self._instrumentation.snapshot())
-        workers.heartbeat(self._worker_id, metrics, now, using=self._using)
+        if not workers.heartbeat(self._worker_id, metrics, now, using=self._using):
+            self._register()  # Another worker took the silence of a stalled process for its end.
         sessions.renew_sessions(self._worker_id, self._lease, self._session_idle, now, using=self._using)
         if (database_now := connections.database_now(self._using)) is not None:
             self._clock.correct(database_now)

@@ -1,7 +1,7 @@
 """When the database is worth a look: the pace of a dispatcher.
 
 A look finds what is due now. What becomes due later (timers, retries, delayed starts) is known from the turns of this
-worker, and from one query after each hint, poll or due moment; between them nothing is asked.
+worker, and from asking after each hint, after each such moment, and every few seconds in case a hint was lost.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 WHILE_BUSY = timedelta(milliseconds=100)
 """How soon after the last time a busy dispatcher asks again what becomes due; an idle one asks at once."""
+
+ASK_EVERY = timedelta(seconds=5)
 
 
 class Lookout:
@@ -32,15 +34,18 @@ class Lookout:
     def look(self) -> None:
         """Look at everything: there was a hint, or a reason to distrust what is known."""
         self.inbox = self.tasks = True
-        self._due, self._due_known = None, False
+        self._due_known = False
 
     def update(self, now: datetime) -> None:
         """Look at everything if something became due or the last poll is long enough ago."""
         if self._next_poll is None or now >= self._next_poll:
             self._next_poll = now + self._poll
+            self.inbox = self.tasks = True
+        if self._due is not None and now >= self._due:
+            self._due = None
             self.look()
-        elif self._due is not None and now >= self._due:
-            self.look()
+        if self._asked is None or now - self._asked >= ASK_EVERY:
+            self._due_known = False
 
     def expect(self, moment: datetime | None) -> None:
         """Note that something becomes due then."""

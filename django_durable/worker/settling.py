@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -25,10 +26,8 @@ def settle(ended: Ended, *, now: datetime, using: str) -> Iterator[tuple[list[At
         lost = activities.finish_activities(rows, now, using=using)
         yield [attempt for attempt, _ in finished], len(lost)
     if retried := [(attempt, outcome) for attempt, outcome in ended if isinstance(outcome, Retry)]:
-        activities.retry_activities(
-            [(each.task.key, each.task.lease_token, retry.visible_at, retry.failures) for each, retry in retried],
-            using=using,
-        )
+        rows_again = [(*_leased(each), retry.visible_at, json.dumps(retry.failures)) for each, retry in retried]
+        activities.retry_activities(rows_again, using=using)
         yield [attempt for attempt, _ in retried], 0
     for until, deferred in _by_time(ended).items():
         activities.defer([_leased(each) for each in deferred], until, now, using=using)

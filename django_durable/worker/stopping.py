@@ -6,6 +6,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -59,7 +60,5 @@ class StopRequests:
         self._count += 1
         if self.forced and self._at_second is not None:
             self._at_second()
-        try:
+        with suppress(BlockingIOError):  # Full of unread signals: the reader wakes anyway.
             os.write(self._writer, b"!")
-        except BlockingIOError:
-            pass  # Full of unread signals: the reader wakes anyway.

@@ -1,8 +1,8 @@
 """`--processes`: one parent that starts worker processes, restarts those that die, and passes signals on.
 
 The parent does no work and opens no connection. A worker that dies is restarted after a pause that doubles with each
-death in a row; one that stayed up for a while starts again with the shortest pause. The first SIGTERM or SIGINT asks the
-workers to finish, the second ends them.
+death in a row; one that stayed up for a while starts again with the shortest pause. The first SIGTERM or SIGINT asks
+the workers to finish, the second ends them.
 """
 
 from __future__ import annotations

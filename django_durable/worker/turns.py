@@ -23,7 +23,7 @@ from ..engine.events import (
 )
 from ..engine.program import Environment
 from ..engine.replay import Execution, QueuedMessage
-from ..store import claims
+from ..store import claims, connections
 from ..store.records import ClaimedInstance, TaskKey, TurnCommit
 from .attempts import Attempt
 from .hot import HotExecutions, Place
@@ -99,21 +99,35 @@ class TurnRunner:
         self._instrumentation.count("cache_hits", len(turns) - len(missing))
         self._instrumentation.count("cache_misses", len(missing))
         histories = self._histories(missing)
-        for turn in missing:
+        for turn in (each for each in missing if each.failure is None):
             history = histories.get(turn.claim.id, [])
             turn.execution = self._engine(turn, Execution.replay, self._environment, history)
 
     def _histories(self, turns: list[Turn]) -> dict[int, list[HistoryEvent]]:
         begun = [(turn.claim.id, turn.claim.execution_number) for turn in turns if turn.claim.history_length]
-        return claims.load_histories(begun, using=self._using) if begun else {}
+        try:
+            return claims.load_histories(begun, using=self._using)
+        except ValueError:
+            return self._histories_one_by_one(turns)
+
+    def _histories_one_by_one(self, turns: list[Turn]) -> dict[int, list[HistoryEvent]]:
+        """Load each history alone, to find those that cannot be decoded; their instances are blocked."""
+        found: dict[int, list[HistoryEvent]] = {}
+        for turn in turns:
+            place = (turn.claim.id, turn.claim.execution_number)
+            found.update(self._engine(turn, claims.load_histories, [place], using=self._using) or {})
+        return found
 
     def _advance(self, turn: Turn, now: datetime) -> None:
         execution = turn.execution
-        if execution is None:
+        damaged = next((each for each in turn.claim.messages if each.fact is None), None)
+        if damaged is not None:
+            turn.failure = Failure("ValueError", f"Inbox message {damaged.id} cannot be decoded: {damaged.error}")
+        if execution is None or turn.failure is not None:
             return
         number = turn.claim.execution_number
         relevant = [each for each in turn.claim.messages if each.execution_number in (None, number)]
-        facts: list[Fact] = [each.fact for each in relevant]
+        facts: list[Fact] = [each.fact for each in relevant if each.fact is not None]
         facts += [fact for _, fact in turn.completions]
         turn.events = self._engine(turn, execution.advance, facts, now=now) or []
         taken = len(facts) - execution.undelivered
@@ -151,9 +165,13 @@ class TurnRunner:
         """Call the engine for one turn; on an error note why the instance is to be blocked, and drop its execution."""
         try:
             return call(*args, **kwargs)
+        except connections.DatabaseFault:
+            raise
         except Exception as error:
             turn.failure = Failure.of(error)
-            turn.execution = None
+            if turn.execution is not None:
+                turn.execution.close()
+                turn.execution = None
             return None
 
 

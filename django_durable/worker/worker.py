@@ -1,13 +1,14 @@
 """A worker: its parts put together, and its life.
 
-`Worker().start()` runs one in this process; `manage.py durable_worker` is the same class with signals. `drain` runs what
-is due on the calling thread, with its connection and inside its transaction, and starts no thread: for tests.
+`Worker().start()` runs one in this process; `manage.py durable_worker` is the same class with signals. `drain` runs
+what is due on the calling thread, with its connection and inside its transaction, and starts no thread: for tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,7 +18,7 @@ from ..registry import Registry
 from ..registry import default as default_registry
 from ..store import activities, claims, connections, sessions, workers
 from ..store.records import SessionLimits
-from ..store.wakeups import Hub, Subscription
+from ..store.wakeups import Hint, Hub, Subscription
 from .builtins import lookup_in
 from .clock import Clock, SystemClock
 from .dispatcher import Dispatcher, DispatchOptions
@@ -35,6 +36,8 @@ from .turns import TurnRunner
 
 TABLES = {"django_durable_instance", "django_durable_inboxmessage", "django_durable_activitytask"}
 ROUNDS_OF_A_DRAIN = 100_000
+POLL_WITH_HINTS = timedelta(seconds=5)
+"""Where the database gives hints, polling only finds what a lost one would have told."""
 
 
 class Worker:
@@ -81,12 +84,14 @@ class Worker:
         if self._dispatching is not None:
             raise InvalidArgument(f"Worker {self.worker_id!r} was started before. Make a new Worker.")
         self._register()
+        hub = Hub.of(self.options.using)
+        poll = max(self.options.poll_interval, POLL_WITH_HINTS) if hub.gives_hints else self.options.poll_interval
         self._executor = ThreadedExecutor(
             self._activity_runner(), slots=self.options.concurrency, clock=self._clock, ring=self._doorbell.ring
         )
-        self._hints = Hub.of(self.options.using).subscribe(lambda hint: self._doorbell.hint())
+        self._hints = hub.subscribe(self._take_hint)
         self._dispatching = DispatchThread(
-            self._dispatcher(self._executor),
+            self._dispatcher(self._executor, poll),
             clock=self._clock,
             doorbell=self._doorbell,
             instrumentation=self._instrumentation,
@@ -108,6 +113,7 @@ class Worker:
         self._instrumentation.worker_stopping()
         if self._hints is not None:
             self._hints.close()
+        self._say_that_it_stops()
         self._dispatching.stop(seconds)
         self._leases.stop()
         self._executor.close()
@@ -128,21 +134,38 @@ class Worker:
         if self._dispatching is not None:
             self._dispatching.ended.wait()
 
+    def _take_hint(self, hint: Hint) -> None:
+        if hint.work:
+            self._doorbell.hint()
+
     def _register(self) -> None:
         if missing := connections.missing_tables(self.options.using, TABLES):
             raise ImproperlyConfigured(
                 f"Database {self.options.using!r} has no table {min(missing)!r}. Apply the migrations first: "
                 f"manage.py migrate --database {self.options.using}."
             )
+        self._write_row()
+
+    def _write_row(self) -> None:
         workers.register(
             self.worker_id, self.options.tags, self.options.concurrency, self._clock.now(), using=self.options.using
         )
 
+    def _say_that_it_stops(self) -> None:
+        with self._without_database():
+            workers.note_stopping(self.worker_id, using=self.options.using)
+
     def _unregister(self) -> None:
-        """Give up sessions and the worker's row; without a database they run out by themselves."""
-        try:
+        with self._without_database():
             sessions.release_sessions(self.worker_id, using=self.options.using)
+            workers.release_leases(self.worker_id, self._clock.now(), using=self.options.using)
             workers.remove(self.worker_id, using=self.options.using)
+
+    @contextmanager
+    def _without_database(self) -> Iterator[None]:
+        """Go on stopping where the database fails: what cannot be given back runs out by itself."""
+        try:
+            yield
         except connections.DatabaseFault as error:
             self._instrumentation.database_failed(error, 0.0)
             connections.discard(self.options.using)
@@ -161,7 +184,7 @@ class Worker:
         """
         if self._inline is None:
             executor = InlineExecutor(self._activity_runner(), clock=self._clock)
-            self._inline = self._dispatcher(executor)
+            self._inline = self._dispatcher(executor, self.options.poll_interval)
         for done in range(rounds):
             self._inline.look()
             if not self._inline.step():
@@ -193,7 +216,7 @@ class Worker:
             using=options.using,
         )
 
-    def _dispatcher(self, executor: Executor) -> Dispatcher:
+    def _dispatcher(self, executor: Executor, poll: timedelta) -> Dispatcher:
         options = self.options
         hot = HotExecutions(options.hot_executions)
         return Dispatcher(
@@ -201,9 +224,9 @@ class Worker:
                 worker_id=options.worker_id,
                 using=options.using,
                 tags=options.tags,
-                sessions=SessionLimits(options.max_sessions, options.session_idle),
+                sessions=_session_limits(options),
                 lease=options.lease,
-                poll=options.poll_interval,
+                poll=poll,
                 batch=options.batch,
                 max_deliveries=options.max_deliveries,
             ),
@@ -227,5 +250,18 @@ class Worker:
             clock=self._clock,
             instrumentation=self._instrumentation,
             ledger=self._ledger,
-            maintain=Maintenance(self.registry, worker_id=options.worker_id, using=options.using),
+            register=self._write_row,
+            maintain=Maintenance(
+                self.registry,
+                worker_id=options.worker_id,
+                lease=options.lease,
+                instrumentation=self._instrumentation,
+                using=options.using,
+            ),
         )
+
+
+def _session_limits(options: WorkerOptions) -> SessionLimits | None:
+    if not options.max_sessions:
+        return None
+    return SessionLimits(max_sessions=options.max_sessions, idle_ms=int(options.session_idle.total_seconds() * 1000))

@@ -213,7 +213,7 @@ def detached_gen(ctx, n: int):
 
 @story
 async def detached_aio(ctx, n: int):
-    await ctx.start_orchestration(child, f"{ctx.instance_id}-detached", n)
+    await ctx.start_orchestration(child_v2, f"{ctx.instance_id}-detached", n)
     ctx.start_orchestration_versioned("child", "1.0.0", f"{ctx.instance_id}-detached2", n)
     return "started"
 

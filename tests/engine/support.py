@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django_durable.engine import events
+from django_durable.engine.commands import COMMAND_FACTS
 from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
-from django_durable.engine.events import Fact, HistoryEvent, OrchestrationStarted
+from django_durable.engine.events import TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
 from django_durable.engine.program import Limits
 from django_durable.engine.replay import Execution, QueuedMessage
 from django_durable.engine.retry import RetryPolicy
 
-START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class JsonCodec:
@@ -70,13 +73,14 @@ class FakeEnvironment:
         self.codec = JsonCodec()
         self.limits = limits or Limits()
         self.logged: list[str] = []
+        self.activities: dict[str, Callee] = {}
         self._orchestrations = {each.__name__: each for each in orchestrations}
 
     def activity(self, ref: Any) -> Callee:
         name = ref if isinstance(ref, str) else ref.__name__
         if name == "unknown":
             raise NotRegistered("activity", name)
-        return Callee(name, lambda: None)
+        return self.activities.get(name) or Callee(name, lambda: None)
 
     def orchestration(self, ref: Any, version: str | None = None) -> Callee:
         name = ref if isinstance(ref, str) else ref.__name__
@@ -89,37 +93,56 @@ class FakeEnvironment:
 
 
 class Host:
-    """Runs one orchestration, turn by turn, keeping its history; every helper is one turn."""
+    """Runs one orchestration, turn by turn, keeping its history; every helper is one turn.
 
-    def __init__(self, function: Callable[..., Any], input: Any = None, *others: Callable[..., Any], **limits: int):
-        self.environment = FakeEnvironment(function, *others, limits=Limits(**limits))
+    The execution stays in memory as in a worker. Each turn runs a second time on an execution rebuilt from the history
+    and has to come out the same; `rebuild=False` leaves that out, for code that tells the test what it did.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        input: Any = None,
+        *others: Callable[..., Any],
+        start: dict[str, Any] | None = None,
+        rebuild: bool = True,
+        **limits: int,
+    ) -> None:
+        self._functions = (function, *others)
+        self._limits = Limits(**limits)
+        self._rebuild = rebuild
+        self.environment = self._environment()
         self.history: list[HistoryEvent] = []
         self.now = START
         self.execution = Execution(self.environment)
         self.queue: list[QueuedMessage] = []
-        self.started = OrchestrationStarted(
-            name=function.__name__, version="1.0.0", input=json.dumps(input), instance_id="i", execution=1, seed="seed"
-        )
+        self.started = started(function.__name__, input, **(start or {}))
         self.turn(self.started)
 
+    def _environment(self) -> FakeEnvironment:
+        return FakeEnvironment(*self._functions, limits=self._limits)
+
     def turn(self, *facts: Fact, after: timedelta = timedelta(milliseconds=10)) -> list[HistoryEvent]:
-        """Deliver facts in one turn; a turn must be the same when the execution was rebuilt from its history."""
+        """Deliver facts, then queued messages, in one turn."""
         self.now += after
-        self._check_replay()
-        new = self.execution.advance(facts, now=self.now)
-        while not self.execution.finished and self.queue:
-            delivered, taken = self.execution.deliver(self.queue, now=self.now)
-            if not taken:
-                break
-            new += delivered
-            self.queue = [each for each in self.queue if each not in taken]
+        rebuilt = Execution.replay(self._environment(), self.history) if self._rebuild else None
+        queue = list(self.queue)
+        new = self._run(self.execution, facts, self.queue)
+        if rebuilt is not None:
+            assert self._run(rebuilt, facts, queue) == new
+            rebuilt.close()
         self.history += new
         return new
 
-    def _check_replay(self) -> None:
-        if self.history:
-            self.execution.close()
-            self.execution = Execution.replay(self.environment, self.history)
+    def _run(self, execution: Execution, facts: Sequence[Fact], queue: list[QueuedMessage]) -> list[HistoryEvent]:
+        new = execution.advance(facts, now=self.now)
+        delivered, taken = execution.deliver(queue, now=self.now)
+        queue[:] = [each for each in queue if each not in taken]
+        return new + delivered
+
+    def of(self, kind: type[Fact]) -> list[Any]:
+        """Return the facts of one kind in the history, oldest first."""
+        return [each.fact for each in self.history if type(each.fact) is kind]
 
     def seq(self, kind: type[Fact], name: str | None = None, nth: int = 0) -> int:
         """Return the seq of the nth event of this kind (and name)."""
@@ -133,14 +156,27 @@ class Host:
         seq = self.seq(events.ActivityScheduled, name, nth)
         return events.ActivityCompleted(scheduled_seq=seq, result=json.dumps(value))
 
-    def fail(self, name: str, error_type: str = "ValueError", message: str = "no", nth: int = 0, **kw: Any) -> None:
+    def fail(
+        self, name: str, error_type: str = "ValueError", message: str = "no", nth: int = 0, **kw: Any
+    ) -> list[HistoryEvent]:
         seq = self.seq(events.ActivityScheduled, name, nth)
         failure = events.Failure(error_type, message)
-        self.turn(events.ActivityFailed(scheduled_seq=seq, failure=failure, **kw))
+        return self.turn(events.ActivityFailed(scheduled_seq=seq, failure=failure, **kw))
+
+    def complete_child(self, name: str, value: Any = None, nth: int = 0) -> list[HistoryEvent]:
+        seq = self.seq(events.SubOrchestrationScheduled, name, nth)
+        return self.turn(events.SubOrchestrationCompleted(scheduled_seq=seq, result=json.dumps(value)))
+
+    def fail_child(
+        self, name: str, error_type: str = "ValueError", message: str = "no", nth: int = 0
+    ) -> list[HistoryEvent]:
+        seq = self.seq(events.SubOrchestrationScheduled, name, nth)
+        failure = events.Failure(error_type, message)
+        return self.turn(events.SubOrchestrationFailed(scheduled_seq=seq, failure=failure))
 
     def fire(self, nth: int = 0) -> list[HistoryEvent]:
         seq = self.seq(events.TimerCreated, nth=nth)
-        due = from_epoch_ms(next(e.fact.fire_at_ms for e in self.history if e.seq == seq))  # type: ignore[attr-defined]
+        due = from_epoch_ms(self.history[seq - 1].fact.fire_at_ms)  # type: ignore[attr-defined]
         return self.turn(events.TimerFired(timer_seq=seq), after=max(due - self.now, timedelta(0)))
 
     def raise_event(self, name: str, data: Any = None) -> list[HistoryEvent]:
@@ -171,8 +207,81 @@ class Host:
         assert isinstance(outcome, events.OrchestrationFailed), (outcome, self.kinds)
         return outcome.failure
 
+    @property
+    def canceled(self) -> Any:
+        """What the code returned after the cancel request."""
+        outcome = self.execution.outcome
+        assert isinstance(outcome, events.OrchestrationCanceled), (outcome, self.kinds)
+        return json.loads(outcome.output)
 
-def replay(host: Host, function: Callable[..., Any], history: Sequence[HistoryEvent] | None = None) -> Execution:
+    def next(self, *others: Callable[..., Any]) -> Host:
+        """Run the next execution after a continue-as-new; messages still queued go along."""
+        start = self.execution.next_start()
+        follower = Host.__new__(Host)
+        follower.__dict__.update(self.__dict__, history=[], started=start, execution=Execution(self.environment))
+        follower.turn(start)
+        return follower
+
+
+def started(name: str, input: Any = None, **other: Any) -> OrchestrationStarted:
+    """Return the first fact of an execution."""
+    fields = {"version": "1.0.0", "input": json.dumps(input), "instance_id": "i", "execution": 1, "seed": "seed"}
+    return OrchestrationStarted(**{"name": name, **fields, **other})
+
+
+def replay(
+    host: Host, function: Callable[..., Any], history: Sequence[HistoryEvent] | None = None, **limits: int
+) -> Execution:
     """Replay a host's history against other code of the same name."""
     function.__name__ = host.started.name
-    return Execution.replay(FakeEnvironment(function), host.history if history is None else history)
+    environment = FakeEnvironment(function, limits=Limits(**limits))
+    return Execution.replay(environment, host.history if history is None else history)
+
+
+def arrivals(history: Iterable[HistoryEvent]) -> list[HistoryEvent]:
+    """Return the events that came from outside; all others are what the code did about them."""
+    return [
+        each for each in history if type(each.fact) not in COMMAND_FACTS and not isinstance(each.fact, TERMINAL_FACTS)
+    ]
+
+
+STYLES = ("generator", "async")
+
+
+def in_style(function: Callable[..., Any], style: str) -> Callable[..., Any]:
+    """Return a story told as a generator in the other style as well: `async def` for `def`, `await` for `yield`.
+
+    What the story takes from the test around it is taken as it is at this moment.
+    """
+    if style == "generator":
+        return function
+    lines, first = inspect.getsourcelines(function)
+    tree = ast.parse(textwrap.dedent("".join(lines)))
+    tree.body = [_Awaiting().visit(tree.body[0])]
+    ast.increment_lineno(tree, first - 1)
+    namespace = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+    exec(compile(ast.fix_missing_locations(tree), inspect.getsourcefile(function) or "story", "exec"), namespace)
+    return namespace[function.__name__]
+
+
+class _Awaiting(ast.NodeTransformer):
+    """Awaits where a function yields; functions within it that do not yield stay as they are."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.depth += 1
+        self.generic_visit(node)
+        self.depth -= 1
+        if self.depth and not any(isinstance(each, ast.Await) for each in ast.walk(node)):
+            return node
+        fields = {**dict(ast.iter_fields(node)), "decorator_list": []}
+        return ast.copy_location(ast.AsyncFunctionDef(**fields), node)
+
+    def visit_Yield(self, node: ast.Yield) -> ast.AST:
+        self.generic_visit(node)
+        return ast.copy_location(ast.Await(value=node.value), node)
+
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
+        return self.visit_Yield(node)

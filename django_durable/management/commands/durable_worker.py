@@ -34,8 +34,8 @@ class Command(BaseCommand):
     """See the module docstring."""
 
     help = _(
-        "Run orchestrations and activities until stopped. The first SIGTERM or SIGINT finishes what runs and hands back "
-        "the rest, the second ends at once."
+        "Run orchestrations and activities until stopped. The first SIGTERM or SIGINT finishes what runs and hands "
+        "back the rest, the second ends at once."
     )
     requires_migrations_checks = False
 

@@ -1,0 +1,1 @@
+"""A small real shop on django_durable: prints of city maps."""

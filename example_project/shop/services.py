@@ -1,0 +1,64 @@
+"""What the rest of the shop (pages, admin, commands) asks of its workflows.
+
+Each business row and the start of its orchestration commit together, or not at all.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import transaction
+
+from django_durable.client import client
+
+from . import catalogue
+from .models import ChatMessage, Conversation, ImportRun, Order, Poster
+from .workflows import checkout, import_catalogue, nightly_report, price_check, support_chat
+
+
+@transaction.atomic
+def start_import(source: str = catalogue.CITIES) -> ImportRun:
+    """Start importing a catalogue file."""
+    run = ImportRun.objects.create(source=source)
+    import_catalogue.start(run_id=run.pk, instance_id=run.instance_id)
+    return run
+
+
+def decide_import(run: ImportRun, *, approved: bool, by: str) -> None:
+    """Publish an import that waits for approval, or discard it."""
+    client.raise_event(run.instance_id, "approval", {"approved": approved, "by": by})
+
+
+@transaction.atomic
+def place_order(poster: Poster, quantity: int = 1) -> Order:
+    """Order a poster."""
+    order = Order.objects.create(poster=poster, quantity=quantity, total=poster.price * quantity)
+    checkout.start(order_id=order.pk, instance_id=order.instance_id)
+    return order
+
+
+@transaction.atomic
+def open_conversation(customer: str) -> Conversation:
+    """Start a chat with the shop."""
+    conversation = Conversation.objects.create(customer=customer)
+    support_chat.start(conversation_id=conversation.pk, instance_id=conversation.instance_id)
+    return conversation
+
+
+@transaction.atomic
+def say(conversation: Conversation, text: str) -> None:
+    """Add a customer's message to a conversation and queue it for an answer."""
+    ChatMessage.objects.create(conversation=conversation, from_shop=False, text=text)
+    client.enqueue_event(conversation.instance_id, "messages", text)
+
+
+def check_prices(poster: Poster, instance_id: str) -> None:
+    """Ask every printing house what a poster costs now."""
+    price_check.start(poster_id=poster.pk, instance_id=instance_id)
+
+
+def report_day(day: date) -> str:
+    """Report a day's sales, once however often it is asked, and return the instance that does."""
+    instance_id = f"report-{day}"
+    nightly_report.start(day=day, instance_id=instance_id)
+    return instance_id

@@ -1,0 +1,184 @@
+"""What the shop does that takes longer than a request. Deterministic code; everything else is in `activities.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django_durable import ActivityError, CancelledError, orchestration
+
+from .activities import (
+    Catalogue,
+    Quote,
+    Sales,
+    answer,
+    ask_for_approval,
+    cancel_order,
+    charge,
+    close_conversation,
+    count_rows,
+    discard_import,
+    import_chunk,
+    publish_import,
+    quote,
+    record_quote,
+    refund,
+    report_sales,
+    reserve_stock,
+    ship,
+)
+from .models import Continent
+from .outside import SUPPLIERS
+
+ROWS_PER_CHUNK = 100
+APPROVAL_DEADLINE = timedelta(days=2)
+MESSAGES_PER_EXECUTION = 20
+CHAT_PATIENCE = timedelta(minutes=30)
+SUPPLIER_PATIENCE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """The event `approval`: somebody's decision on an import."""
+
+    approved: bool
+    by: str
+
+
+@orchestration
+def import_catalogue(ctx, run_id: int) -> Generator[Any, Any, Catalogue]:
+    """Import a catalogue in parallel chunks, ask somebody, then publish it or take it back.
+
+    Shows: fan-out over real data, progress in the custom status, an event raced against a timer, and compensation
+    when a step fails or the import is canceled.
+    """
+    chunks = []
+    try:
+        total = yield ctx.schedule_activity(count_rows, run_id)
+        chunks = [
+            ctx.schedule_activity(import_chunk, run_id, first, ROWS_PER_CHUNK)
+            for first in range(0, total, ROWS_PER_CHUNK)
+        ]
+        done = 0
+        for chunk in chunks:
+            done += yield chunk
+            report_progress(ctx, done, total, "Importing")
+
+        yield ctx.schedule_activity(ask_for_approval, run_id)
+        report_progress(ctx, done, total, "Waiting for approval")
+        first = yield ctx.race(ctx.wait_for_event("approval", Approval), ctx.schedule_timer(APPROVAL_DEADLINE))
+        if first["index"] == 0 and first["value"].approved:
+            outcome = yield ctx.schedule_activity(publish_import, run_id)
+            report_progress(ctx, done, total, "Published")
+        else:
+            outcome = yield ctx.schedule_activity(discard_import, run_id)
+            report_progress(ctx, done, total, "Discarded")
+        return outcome
+    except (ActivityError, CancelledError):
+        # A chunk that is still running could add drafts after they were removed.
+        for chunk in chunks:
+            chunk.cancel()
+        yield ctx.schedule_activity(discard_import, run_id)
+        ctx.set_custom_status({"text": "Discarded"})
+        raise
+
+
+def report_progress(ctx, done: int, total: int, text: str) -> None:
+    """Publish how far an import is."""
+    progress = round(done / total, 2) if total else 1.0
+    ctx.set_custom_status({"progress": progress, "done": done, "total": total, "text": text})
+
+
+@orchestration
+def checkout(ctx, order_id: int):
+    """Reserve, charge and ship an order; give everything back when a step fails or the customer cancels.
+
+    Shows: a chain of steps, retries of a flaky service (declared on `charge`), a saga.
+    """
+    try:
+        ctx.set_custom_status({"step": "reserving"})
+        yield ctx.schedule_activity(reserve_stock, order_id)
+        ctx.set_custom_status({"step": "charging"})
+        receipt = yield ctx.schedule_activity(charge, order_id)
+        ctx.set_custom_status({"step": "shipping"})
+        parcel = yield ctx.schedule_activity(ship, order_id)
+        ctx.set_custom_status({"step": "shipped"})
+        return {"receipt": receipt, "parcel": parcel}
+    except (ActivityError, CancelledError):
+        ctx.set_custom_status({"step": "giving back"})
+        if (yield ctx.schedule_activity(cancel_order, order_id)):
+            yield ctx.schedule_activity(refund, order_id)
+        ctx.set_custom_status({"step": "canceled"})
+        raise
+
+
+@orchestration
+def support_chat(ctx, conversation_id: int):
+    """Answer a customer's messages one by one, for as long as they keep coming.
+
+    Shows: an event queue, KV entries that clients can read, and continue-as-new, which keeps the history short however
+    long the conversation lasts.
+    """
+    for _ in range(MESSAGES_PER_EXECUTION):
+        first = yield ctx.race(ctx.dequeue_event("messages", str), ctx.schedule_timer(CHAT_PATIENCE))
+        if first["index"] == 1:
+            yield ctx.schedule_activity(close_conversation, conversation_id)
+            return {"answered": ctx.get_kv_value("answered") or 0}
+        ctx.set_kv_value("last_answer", (yield ctx.schedule_activity(answer, conversation_id, first["value"])))
+        ctx.set_kv_value("answered", (ctx.get_kv_value("answered") or 0) + 1)
+    yield ctx.continue_as_new(conversation_id)
+
+
+@orchestration
+async def price_check(ctx, poster_id: int) -> Quote | None:
+    """Ask every printing house at once, keep what they answer in time, and return the best offer.
+
+    Shows: plain asyncio in an orchestration: `gather`, `timeout`, `TaskGroup`.
+    """
+
+    async def ask(supplier: str) -> Quote | None:
+        try:
+            async with asyncio.timeout(SUPPLIER_PATIENCE.total_seconds()):
+                return await ctx.run(quote, supplier, poster_id)
+        except (ActivityError, TimeoutError):
+            ctx.logger.warning("%s gave no price for poster %s.", supplier, poster_id)
+            return None
+
+    async def record(given: Quote) -> None:
+        await ctx.run(record_quote, poster_id, given)
+
+    answers = await asyncio.gather(*(ask(supplier) for supplier in sorted(SUPPLIERS)))
+    quotes = [given for given in answers if given is not None]
+    async with asyncio.TaskGroup() as group:
+        for given in quotes:
+            group.create_task(record(given))
+    return min(quotes, key=lambda given: given.cost, default=None)
+
+
+@orchestration
+def nightly_report(ctx, day: date) -> Generator[Any, Any, Sales]:
+    """Report a day's sales, each continent by an instance of its own.
+
+    Shows: sub-orchestrations with ids of one's own, and `ctx.all`, which waits for all and tells which failed.
+    """
+    outcomes = yield ctx.all(
+        ctx.schedule_sub_orchestration_with_id(continent_report, f"{ctx.instance_id}-{continent}", day, continent.value)
+        for continent in Continent
+    )
+    total = Sales(posters=0, shipped_orders=0, revenue=Decimal("0.00"))
+    for continent, outcome in zip(Continent, outcomes, strict=True):
+        if "ok" in outcome:
+            total += outcome["ok"]
+        else:
+            ctx.logger.error("There is no report of %s: %s", continent.value, outcome["err"])
+    return total
+
+
+@orchestration
+def continent_report(ctx, day: date, continent: str) -> Generator[Any, Any, Sales]:
+    """Report a day's sales on one continent. A child of `nightly_report`."""
+    return (yield ctx.schedule_activity(report_sales, day, continent))

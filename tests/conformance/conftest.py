@@ -1,0 +1,54 @@
+"""The driver of the conformance suite: one worker without threads, inside the test's transaction, by a moved clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_durable.store.records import TagFilter
+from django_durable.testing import Durable
+
+from .activities import registry
+
+
+class Run(Durable):
+    """A `Durable` that names instances by itself and sees what an instance leaves behind."""
+
+    def start(self, orchestration, **arguments) -> str:
+        """Start a definition, or one by name with its first version; return the new instance's id."""
+        self.started = getattr(self, "started", 0) + 1
+        key = f"run-{self.started}"
+        if isinstance(orchestration, str):
+            self.client.start_orchestration(key, orchestration)
+        else:
+            self.client.start_definition(orchestration, (), arguments, instance_id=key)
+        return key
+
+    def drain(self) -> None:
+        self.run()
+
+    def kinds(self, key: str) -> list[str]:
+        return [event.kind for event in self.client.read_execution_history(key)]
+
+    def leftovers(self, key: str) -> dict[str, int]:
+        """Return what is still stored to be done for an instance that has ended, by table."""
+        from django_durable.models import ActivityTask, InboxMessage
+
+        counts = {
+            model.__name__: model.objects.filter(instance__instance_id=key).count()
+            for model in (ActivityTask, InboxMessage)
+        }
+        return {name: count for name, count in counts.items() if count}
+
+
+@pytest.fixture
+def conformance_run(db):
+    """Make `Run`s, closed at the end of the test."""
+    runs = []
+
+    def make(**options) -> Run:
+        runs.append(Run(registry, tags=TagFilter.ANY, **options))
+        return runs[-1]
+
+    yield make
+    for each in runs:
+        each.close()

@@ -1,0 +1,541 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import weakref
+from collections.abc import Callable
+from sys import get_asyncgen_hooks
+from typing import Any
+
+import pytest
+
+from django_durable.engine.errors import (
+    ForbiddenInOrchestration,
+    InvalidArgument,
+    NotAwaitable,
+    StepBudgetExceeded,
+)
+from django_durable.engine.loop import CancelledError, OrchestrationFuture, OrchestrationLoop, close_fully, drive
+
+STEPS = 1000
+
+
+class Fixture:
+    """A loop whose timers the test fires."""
+
+    def __init__(self, salt: int = 0) -> None:
+        self.timers: list[tuple[int, asyncio.Future[None]]] = []
+        self.reported: list[tuple[str, BaseException]] = []
+        self.loop = OrchestrationLoop(self, started_ms=1_000_000, salt=salt)
+
+    def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = OrchestrationFuture(loop=self.loop)
+        self.timers.append((delay_ms, future))
+        return future
+
+    def report(self, message: str, error: BaseException) -> None:
+        self.reported.append((message, error))
+
+    def run(self, function: Callable[[], Any], steps: int = STEPS) -> Any:
+        """Start a coroutine function, run until idle and return its result, or its task where it waits."""
+        task = self.loop.start(function())
+        self.loop.run_until_idle(steps)
+        return task.result() if task.done() else task
+
+
+def test_what_is_ready_runs_first_in_first_out() -> None:
+    seen: list[int] = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for n in range(3):
+            loop.call_soon(seen.append, n)
+        await asyncio.gather(*(append(n) for n in (3, 4, 5)))
+
+    async def append(n):
+        seen.append(n)
+        await asyncio.sleep(0)
+        seen.append(n + 10)
+
+    Fixture().run(main)
+
+    assert seen == [0, 1, 2, 3, 4, 5, 13, 14, 15]
+
+
+def test_the_clock_is_the_one_it_is_given() -> None:
+    fixture = Fixture()
+    fixture.loop.now_ms += 1500
+
+    assert fixture.loop.time() == 1.5
+
+
+def test_a_timer_is_asked_for_in_whole_milliseconds() -> None:
+    fixture = Fixture()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for delay in (1.5, 0.0014, 0.1 + 0.2, 3600):
+            loop.call_later(delay, print)
+        loop.call_at(loop.time() + 2, print)
+
+    fixture.run(main)
+
+    assert [delay for delay, _ in fixture.timers] == [1500, 1, 300, 3_600_000, 2000]
+
+
+def test_what_is_due_already_runs_without_a_timer() -> None:
+    fixture, seen = Fixture(), []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for delay in (0, -5, 0.0001):
+            loop.call_later(delay, seen.append, delay)
+        await asyncio.sleep(0)
+
+    fixture.run(main)
+
+    assert seen == [0, -5, 0.0001]
+    assert fixture.timers == []
+
+
+def test_a_timer_that_fires_runs_its_callback_and_one_canceled_does_not() -> None:
+    fixture, seen = Fixture(), []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.call_later(1, seen.append, "fired")
+        loop.call_later(2, seen.append, "canceled").cancel()
+
+    fixture.run(main)
+    assert fixture.timers[1][1].cancelled()
+    fixture.timers[0][1].set_result(None)
+    fixture.loop.run_until_idle(STEPS)
+
+    assert seen == ["fired"]
+
+
+def test_canceling_a_handle_after_its_timer_fired_still_stops_the_callback() -> None:
+    fixture, seen = Fixture(), []
+
+    async def main():
+        return asyncio.get_running_loop().call_later(1, seen.append, "ran")
+
+    handle = fixture.run(main)
+    fixture.timers[0][1].set_result(None)
+    handle.cancel()
+    fixture.loop.run_until_idle(STEPS)
+
+    assert seen == []
+
+
+@pytest.mark.parametrize("delay", [float("inf"), float("nan"), 10.0**12])
+def test_a_delay_that_no_clock_holds_is_refused(delay: float) -> None:
+    async def main():
+        asyncio.get_running_loop().call_later(delay, print)
+
+    with pytest.raises(InvalidArgument, match="delay is"):
+        Fixture().run(main)
+
+
+def test_tasks_and_futures_are_hashed_in_the_order_of_their_creation_from_the_salt() -> None:
+    async def main():
+        loop = asyncio.get_running_loop()
+        made = [loop.create_future(), asyncio.create_task(asyncio.sleep(0)), loop.create_future()]
+        await made[1]
+        return [hash(each) for each in made]
+
+    assert Fixture(salt=500).run(main) == [502, 503, 504]
+
+
+def test_tasks_are_named_by_their_own_loop() -> None:
+    async def main():
+        child = asyncio.create_task(asyncio.sleep(0))
+        named = asyncio.create_task(asyncio.sleep(0), name="mine")
+        await asyncio.gather(child, named)
+        return asyncio.current_task().get_name(), child.get_name(), named.get_name()
+
+    assert Fixture().run(main) == Fixture().run(main) == ("Task-1", "Task-2", "mine")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda loop: loop.run_in_executor(None, print),
+        lambda loop: loop.call_soon_threadsafe(print),
+        lambda loop: loop.getaddrinfo("localhost", 80),
+        lambda loop: loop.create_connection(None),
+        lambda loop: loop.create_server(None),
+        lambda loop: loop.create_datagram_endpoint(None),
+        lambda loop: loop.subprocess_exec(None),
+        lambda loop: loop.add_reader(0, print),
+        lambda loop: loop.add_signal_handler(2, print),
+        lambda loop: loop.sock_recv(None, 1),
+        lambda loop: loop.run_until_complete(None),
+        lambda loop: loop.run_forever(),
+        lambda loop: loop.stop(),
+        lambda loop: loop.close(),
+        lambda loop: loop.set_task_factory(None),
+        lambda loop: loop.set_exception_handler(None),
+        lambda loop: loop.set_debug(True),
+        lambda loop: loop.set_default_executor(None),
+    ],
+)
+def test_whatever_reaches_outside_is_forbidden(call: Callable[[OrchestrationLoop], Any]) -> None:
+    with pytest.raises(ForbiddenInOrchestration, match=r"The event loop's \w+\(\) is not allowed"):
+        call(Fixture().loop)
+
+
+def test_nothing_of_a_loop_is_left_unanswered() -> None:
+    for name, member in vars(asyncio.AbstractEventLoop).items():
+        if callable(member) and not name.startswith("_"):
+            assert getattr(OrchestrationLoop, name) is not member, name
+
+
+def test_it_is_the_running_loop_only_while_it_runs_and_only_in_its_thread() -> None:
+    fixture = Fixture()
+
+    async def main():
+        return asyncio.get_running_loop() is fixture.loop and fixture.loop.is_running()
+
+    assert fixture.run(main)
+    assert asyncio._get_running_loop() is None
+    assert not fixture.loop.is_running()
+
+
+def test_a_loop_that_ran_before_is_put_back_with_its_task_and_hooks() -> None:
+    async def application():
+        before = asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks()
+        assert Fixture().run(inner) == "done"
+        assert before == (asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks())
+        await asyncio.sleep(0)
+        return "went on"
+
+    async def inner():
+        assert asyncio.current_task().get_name() == "Task-1"
+        return "done"
+
+    assert asyncio.run(application()) == "went on"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StepBudgetExceeded])
+def test_the_outer_loop_is_put_back_after_an_error_too(error: type[BaseException]) -> None:
+    async def spin():
+        while True:
+            await asyncio.sleep(0)
+
+    async def interrupt():
+        raise KeyboardInterrupt
+
+    async def application():
+        fixture = Fixture()
+        before = asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks()
+        with pytest.raises(error):
+            fixture.run(interrupt if error is KeyboardInterrupt else spin)
+        fixture.loop.dispose()
+        assert before == (asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks())
+
+    asyncio.run(application())
+
+
+def test_nothing_of_the_callers_context_reaches_the_code() -> None:
+    variable = contextvars.ContextVar("variable", default="default")
+    variable.set("the worker's")
+
+    async def main():
+        return variable.get()
+
+    assert Fixture().run(main) == "default"
+
+
+@pytest.mark.parametrize(("steps", "enough"), [(5, True), (4, False)])
+def test_exactly_the_steps_given_are_run(steps: int, enough: bool) -> None:
+    async def main():
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    # Four steps of the task, and one that takes note of its end.
+    fixture = Fixture()
+    if enough:
+        fixture.run(main, steps)
+    else:
+        with pytest.raises(StepBudgetExceeded, match=r"more than 4 steps"):
+            fixture.run(main, steps)
+
+
+def test_steps_of_verbs_count_and_cannot_be_swallowed_as_an_exception() -> None:
+    fixture, calls = Fixture(), []
+
+    async def main():
+        while True:
+            try:
+                fixture.loop.count_step()
+                calls.append(1)
+            except Exception:
+                continue
+
+    with pytest.raises(StepBudgetExceeded, match="more than 10 steps"):
+        fixture.run(main, 10)
+    assert len(calls) == 9
+
+
+def test_a_task_that_nobody_holds_is_kept_until_it_is_done() -> None:
+    fixture, seen = Fixture(), []
+
+    async def forgotten(future):
+        try:
+            await future
+            seen.append("done")
+        finally:
+            seen.append("closed")
+
+    async def main():
+        # Each holds only the other: only the loop keeps them from the garbage collector.
+        future = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(forgotten(future))
+        future.task, references[:] = task, [weakref.ref(future), weakref.ref(task)]
+
+    references: list[Any] = []
+    fixture.run(main)
+    gc.collect()
+
+    assert seen == []
+    references[0]().set_result(None)
+    fixture.loop.run_until_idle(STEPS)
+    assert seen == ["done", "closed"]
+    gc.collect()
+    assert [each() for each in references] == [None, None]
+
+
+def test_an_async_generator_left_early_is_closed_on_this_loop() -> None:
+    seen = []
+
+    async def numbers():
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            seen.append(asyncio.get_running_loop())
+
+    async def main():
+        async for _ in numbers():
+            break
+
+    async def application():
+        fixture = Fixture()
+        fixture.run(main)
+        return fixture.loop
+
+    assert asyncio.run(application()) is seen[0]
+
+
+def test_errors_nobody_retrieved_are_reported() -> None:
+    fixture = Fixture()
+
+    async def broken():
+        raise ValueError("in a task")
+
+    def broken_callback():
+        raise ValueError("in a callback")
+
+    async def main():
+        asyncio.create_task(broken())
+        asyncio.get_running_loop().call_soon(broken_callback)
+
+    fixture.run(main)
+    gc.collect()
+
+    assert sorted(str(error) for _, error in fixture.reported) == ["in a callback", "in a task"]
+
+
+def test_system_exit_is_kept_as_the_outcome_of_its_task() -> None:
+    async def main():
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        Fixture().run(main)  # raised by `result()`, not by the loop
+
+    fixture = Fixture()
+    task = fixture.loop.start(main())
+    fixture.loop.run_until_idle(STEPS)
+    assert isinstance(task.exception(), SystemExit)
+
+
+@pytest.mark.parametrize("thing", [3, None, "text", [asyncio]])
+def test_only_an_awaitable_becomes_a_future(thing: Any) -> None:
+    with pytest.raises(NotAwaitable, match="expected a future"):
+        Fixture().loop.ensure_future(thing)
+
+
+def test_as_completed_of_coroutines_is_refused_since_a_set_of_them_has_no_order() -> None:
+    async def main():
+        coroutines = [asyncio.sleep(0), asyncio.sleep(0)]
+        try:
+            for each in asyncio.as_completed(coroutines):
+                await each
+        except ForbiddenInOrchestration as error:
+            return str(error)
+        finally:
+            for each in coroutines:
+                each.close()
+
+    assert "asyncio.create_task()" in Fixture().run(main)
+
+
+def test_every_other_way_to_a_task_is_open() -> None:
+    async def main():
+        async def one():
+            return 1
+
+        async with asyncio.TaskGroup() as group:
+            grouped = group.create_task(one())
+        loop = asyncio.get_running_loop()
+        return [
+            grouped.result(),
+            await asyncio.create_task(one()),
+            await asyncio.ensure_future(one()),
+            await loop.create_task(one()),
+            *await asyncio.gather(one(), one()),
+            await asyncio.shield(one()),
+        ]
+
+    assert Fixture().run(main) == [1] * 7
+
+
+# What a generator yields is awaited.
+
+
+def driven(generator: Any) -> Any:
+    async def main():
+        return await drive(generator)
+
+    return Fixture().run(main)
+
+
+def test_a_generator_gets_what_it_yields_awaited() -> None:
+    def story():
+        first = yield asyncio.sleep(0, 1)
+        second = yield asyncio.gather(asyncio.sleep(0, 2), asyncio.sleep(0, 3))
+        return [first, *second]
+
+    assert driven(story()) == [1, 2, 3]
+
+
+def test_a_generator_gets_the_error_of_what_it_yields_at_its_yield() -> None:
+    async def broken():
+        raise ValueError("no")
+
+    def story():
+        try:
+            yield broken()
+        except ValueError as error:
+            text = str(error)
+        return (yield asyncio.sleep(0, text))
+
+    assert driven(story()) == "no"
+
+
+@pytest.mark.parametrize("thing", [3, None, {"type": "activity"}, [asyncio.sleep]])
+def test_what_cannot_be_awaited_raises_at_the_yield_that_gave_it(thing: Any) -> None:
+    def story():
+        try:
+            yield thing
+        except NotAwaitable as error:
+            return type(thing).__name__ in str(error)
+
+    assert driven(story()) is True
+
+
+def test_a_generator_without_a_return_gives_none() -> None:
+    def story():
+        yield asyncio.sleep(0)
+
+    assert driven(story()) is None
+
+
+def test_a_stop_iteration_of_the_author_does_not_pass_for_a_return() -> None:
+    def story():
+        yield asyncio.sleep(0)
+        raise StopIteration("not a result")
+
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        driven(story())
+
+
+# Closing.
+
+
+def test_closing_goes_on_where_cleanup_awaits() -> None:
+    seen = []
+
+    async def code():
+        try:
+            await asyncio.sleep(0)
+        finally:
+            seen.append("first")
+            try:
+                await asyncio.sleep(0)
+            finally:
+                seen.append("second")
+                raise ValueError("lost")
+
+    coroutine = code()
+    coroutine.send(None)
+    close_fully(coroutine)
+
+    assert seen == ["first", "second"]
+    assert coroutine.cr_frame is None
+
+
+@pytest.mark.parametrize("error", [ValueError, CancelledError, SystemExit, GeneratorExit, BaseException])
+def test_what_cleanup_raises_is_lost(error: type[BaseException]) -> None:
+    def code():
+        try:
+            yield
+        finally:
+            raise error
+
+    generator = code()
+    next(generator)
+    close_fully(generator)
+
+    assert generator.gi_frame is None
+
+
+def test_a_keyboard_interrupt_gets_through_cleanup() -> None:
+    def code():
+        try:
+            yield
+        finally:
+            raise KeyboardInterrupt
+
+    generator = code()
+    next(generator)
+    with pytest.raises(KeyboardInterrupt):
+        close_fully(generator)
+
+
+def test_disposing_closes_every_task_oldest_first_and_starts_nothing() -> None:
+    fixture, seen = Fixture(), []
+
+    async def child(name):
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            seen.append(name)
+            asyncio.create_task(child(f"{name}'s own")).cancel()
+            asyncio.get_running_loop().call_soon(seen.append, "never")
+
+    async def main():
+        try:
+            await asyncio.gather(child("first"), child("second"))
+        finally:
+            seen.append("root")
+
+    task = fixture.run(main)
+    fixture.loop.dispose()
+    fixture.loop.run_until_idle(STEPS)
+
+    assert not task.done()
+    assert seen == ["root", "first", "second"]

@@ -1,0 +1,44 @@
+"""The shop, on the worker that runs inside a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_durable.testing.plugin import durable  # noqa: F401 - a fixture
+from tests.example.support import assert_prefix_law
+
+
+@pytest.fixture
+def ended(durable):  # noqa: F811
+    """Returns the status of a row's instance, which must have ended in the given way, its histories replayable."""
+
+    def check(row: Any, expected: str = "Completed") -> Any:
+        status = durable.client.get_status(row.instance_id)
+        assert status.runtime_status == expected, status
+        for number in durable.client.list_executions(row.instance_id):
+            assert_prefix_law(durable.client.read_execution_history(row.instance_id, number))
+        return status
+
+    return check
+
+
+@pytest.fixture
+def poster(db):
+    """One poster on sale, ten in stock."""
+    from example_project.shop.models import Continent, ImportRun, Poster
+
+    return Poster.objects.create(
+        run=ImportRun.objects.create(source="cities.csv", status=ImportRun.Status.PUBLISHED),
+        geoname_id=2267057,
+        city="Lisbon",
+        country="PT",
+        continent=Continent.EUROPE,
+        latitude=38.71667,
+        longitude=-9.13333,
+        population=567131,
+        price=24,
+        stock=10,
+        published=True,
+    )

@@ -1,0 +1,72 @@
+"""The shop's page: what it shows, and what its forms start."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from example_project.shop import services
+from example_project.shop.models import ImportRun, Order
+
+pytestmark = pytest.mark.urls("example_project.urls")
+
+
+def shown(client):
+    response = client.get(reverse("shop:index"))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_an_empty_shop_says_so_and_stays_still(client, db):
+    page = shown(client)
+    assert "Nothing was imported yet." in page
+    assert "0 posters on sale" in page
+    assert 'http-equiv="refresh"' not in page
+
+
+def test_an_import_is_started_watched_and_published_from_the_page(client, durable):
+    client.post(reverse("shop:start_import"))
+    page = shown(client)
+    assert "Pending" in page
+    assert 'http-equiv="refresh"' in page
+
+    durable.run()
+    assert '<progress value="1.0" max="1">' in shown(client)
+    run = ImportRun.objects.get()
+    client.post(reverse("shop:decide_import", args=[run.pk]), {"decision": "publish"})
+    durable.run()
+    page = shown(client)
+    assert "Completed" in page
+    assert "4025 posters on sale" in page
+
+
+def test_a_poster_is_ordered_and_canceled_from_the_page(client, durable, poster):
+    client.post(reverse("shop:place_order"), {"poster": poster.pk})
+    order = Order.objects.get()
+    client.post(reverse("shop:cancel_order", args=[order.pk]))
+    durable.run()
+    order.refresh_from_db()
+    assert order.status == Order.Status.CANCELED
+    assert "Canceled" in shown(client)
+
+
+def test_a_late_decision_is_told_to_whoever_made_it(client, durable):
+    run = services.start_import()
+    durable.run_to_the_end()
+    response = client.post(reverse("shop:decide_import", args=[run.pk]), {"decision": "publish"}, follow=True)
+    assert f"instance &#x27;{run.instance_id}&#x27;: it is Completed" in response.content.decode()
+
+
+def test_the_page_has_no_inline_style_or_script(client, durable, poster):
+    services.place_order(poster)
+    assert not re.search(r"<script|<style| style=| on\w+=", shown(client))
+
+
+def test_every_table_of_the_shop_is_in_the_admin(admin_client, poster):
+    from django.apps import apps
+
+    for model in apps.get_app_config("shop").get_models():
+        response = admin_client.get(reverse(f"admin:shop_{model._meta.model_name}_changelist"))
+        assert response.status_code == 200, model

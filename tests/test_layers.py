@@ -1,0 +1,203 @@
+"""What import-linter cannot see: where the database may be touched, and what the engine may not know.
+
+`import-linter` (`make imports`) holds the layers themselves; see `[tool.importlinter]` in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "django_durable"
+
+# The layers that own the database: every statement and every table definition stands there.
+DATABASE_OWNERS = ("store/", "models.py", "migrations/", "testing/")
+
+# What else may import from `django.db`, name by name, and why. Nothing here may issue a statement.
+DATABASE_ALLOWED: dict[str, dict[str, str]] = {}
+
+# Ways to it without an import: through a model, or through a name that another module imported.
+MANAGERS = {"objects", "_default_manager", "_base_manager"}
+DATABASE_CALLS = ("transaction.atomic", "transaction.on_commit", "connection.cursor")
+
+# Standard library that the engine may not know: time, chance, concurrency, logs, and the world outside.
+ENGINE_FORBIDDEN = {
+    "concurrent",
+    "io",
+    "logging",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "queue",
+    "random",
+    "sched",
+    "secrets",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+    "warnings",
+}
+# `Random` is a generator that the caller seeds; the module's own functions share a generator that nobody seeds.
+# The hooks are those of one thread; the loop sets its own while it runs, as every event loop does.
+ENGINE_ALLOWED_NAMES = {("random", "Random"), ("sys", "get_asyncgen_hooks"), ("sys", "set_asyncgen_hooks")}
+AMBIENT_CALLS = {
+    "datetime": {"now", "today", "utcnow"},
+    "date": {"today"},
+    "uuid": {"uuid1", "uuid4", "uuid6", "uuid7"},
+}
+ASYNCIO_OWNER = "engine/loop.py"
+
+Finding = tuple[int, str]
+
+
+def modules(folder: Path) -> list[str]:
+    return sorted(path.relative_to(PACKAGE).as_posix() for path in folder.rglob("*.py"))
+
+
+def parsed(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / module).read_text(), filename=module)
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str, str | None]]:
+    """Yield (line, module, name) of each absolute import; the name is `None` for `import module`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from ((node.lineno, node.module or "", alias.name) for alias in node.names)
+
+
+def without_type_checking(tree: ast.Module) -> ast.Module:
+    """Drop `if TYPE_CHECKING:` bodies: what stands there does not run."""
+
+    class Drop(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> ast.AST:
+            if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+                node.body = [ast.Pass()]
+            self.generic_visit(node)
+            return node
+
+    return Drop().visit(tree)
+
+
+def database_uses(tree: ast.Module, allowed: set[str]) -> Iterator[Finding]:
+    for line, module, name in imports(tree):
+        whole = f"{module}.{name}" if name else module
+        if (module == "django.db" or whole.startswith("django.db")) and name not in allowed:
+            yield line, f"imports {whole}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in MANAGERS:
+            yield node.lineno, f"uses .{node.attr}"
+        elif isinstance(node, ast.Attribute) and ast.unparse(node).endswith(DATABASE_CALLS):
+            yield node.lineno, f"uses {ast.unparse(node)}"
+
+
+def ambient_uses(tree: ast.Module, *, asyncio_allowed: bool) -> Iterator[Finding]:
+    for line, module, name in imports(tree):
+        top = module.partition(".")[0]
+        if top not in sys.stdlib_module_names:
+            yield line, f"imports {module}, which is not in the standard library"
+        elif top == "asyncio" and not asyncio_allowed:
+            yield line, "imports asyncio"
+        elif top in ENGINE_FORBIDDEN and (module, name) not in ENGINE_ALLOWED_NAMES:
+            yield line, f"imports {module}"
+        elif name in AMBIENT_CALLS.get(module, ()):
+            yield line, f"imports {module}.{name}"
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.attr in AMBIENT_CALLS.get(node.value.id, ())
+        ):
+            yield node.lineno, f"uses {node.value.id}.{node.attr}"
+
+
+def report(module: str, found: Iterator[Finding]) -> list[str]:
+    return [f"django_durable/{module}:{line} {what}" for line, what in sorted(found)]
+
+
+@pytest.mark.parametrize("module", [name for name in modules(PACKAGE) if not name.startswith(DATABASE_OWNERS)])
+def test_only_the_store_and_the_models_touch_the_database(module: str) -> None:
+    assert report(module, database_uses(parsed(module), set(DATABASE_ALLOWED.get(module, ())))) == []
+
+
+@pytest.mark.parametrize("module", modules(PACKAGE / "engine"))
+def test_the_engine_knows_no_clock_no_chance_no_threads_no_logs_and_no_django(module: str) -> None:
+    found = ambient_uses(without_type_checking(parsed(module)), asyncio_allowed=module == ASYNCIO_OWNER)
+
+    assert report(module, found) == []
+
+
+def test_every_allowance_is_still_needed() -> None:
+    for module, names in DATABASE_ALLOWED.items():
+        imported = {name for _, source, name in imports(parsed(module)) if source.startswith("django.db")}
+        assert set(names) <= imported, f"{module} no longer imports all of {sorted(names)}"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import django.db", "imports django.db"),
+        ("from django import db", "imports django.db"),
+        ("from django.db import transaction", "imports django.db.transaction"),
+        ("from django.db.models import Q", "imports django.db.models.Q"),
+        ("def f():\n    from django.db import connections", "imports django.db.connections"),
+        ("Instance.objects.all()", "uses .objects"),
+        ("with transaction.atomic(): pass", "uses transaction.atomic"),
+        ("self.connection.cursor()", "uses self.connection.cursor"),
+    ],
+)
+def test_a_use_of_the_database_is_found(source: str, expected: str) -> None:
+    assert [what for _, what in database_uses(ast.parse(source), set())] == [expected]
+
+
+def test_an_attribute_that_only_shares_its_name_is_let_through() -> None:
+    assert list(database_uses(ast.parse("if activity.atomic and page.cursor: pass"), set())) == []
+
+
+def test_only_the_allowed_names_are_let_through() -> None:
+    source = "from django.db import DatabaseError, connection"
+
+    assert [what for _, what in database_uses(ast.parse(source), {"DatabaseError"})] == ["imports django.db.connection"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import time", "imports time"),
+        ("from random import random", "imports random"),
+        ("import random", "imports random"),
+        ("import logging.config", "imports logging.config"),
+        ("from uuid import uuid4", "imports uuid.uuid4"),
+        ("import asyncio.events", "imports asyncio"),
+        ("from django.utils import timezone", "imports django.utils, which is not in the standard library"),
+        ("datetime.now(UTC)", "uses datetime.now"),
+        ("uuid.uuid4()", "uses uuid.uuid4"),
+    ],
+)
+def test_an_ambient_use_is_found(source: str, expected: str) -> None:
+    tree = without_type_checking(ast.parse(source))
+
+    assert [what for _, what in ambient_uses(tree, asyncio_allowed=False)] == [expected]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from random import Random",
+        "from . import time",
+        "import uuid\nuuid.UUID(int=1)",
+        "if TYPE_CHECKING:\n    import asyncio",
+    ],
+)
+def test_what_depends_on_nothing_outside_is_let_through(source: str) -> None:
+    assert list(ambient_uses(without_type_checking(ast.parse(source)), asyncio_allowed=False)) == []

@@ -1,0 +1,89 @@
+"""Starting instances and reading what became of them, without the client."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from django_durable.engine.events import HistoryEvent, fact_from_columns
+from django_durable.models import ActivityTask, Execution, Instance
+from django_durable.models import HistoryEvent as HistoryRow
+from django_durable.registry import Registry
+from django_durable.store.instances import create_instance
+from django_durable.store.starts import NewInstance
+from django_durable.testing.clock import FakeClock
+from django_durable.worker.worker import Worker
+
+USING = "default"
+
+
+def start(
+    registry: Registry, name: str, value: Any = None, instance_id: str = "", start_at: datetime | None = None
+) -> str:
+    """Start an instance and return its id."""
+    definition = registry.get_orchestration(name)
+    new = NewInstance(
+        instance_id=instance_id or uuid.uuid4().hex,
+        orchestration=definition.name,
+        version=definition.version,
+        input=definition.encode_input(value),
+        seed=uuid.uuid4().hex,
+        start_at=start_at,
+    )
+    create_instance(new, same_version=False, now=timezone.now(), using=USING)
+    return new.instance_id
+
+
+def status(instance_id: str) -> str:
+    return Instance.objects.get(instance_id=instance_id).runtime_status
+
+
+def output(instance_id: str) -> Any:
+    """Return the output of the newest execution, having checked that it completed."""
+    execution = Execution.objects.filter(instance__instance_id=instance_id).latest("number")
+    assert execution.status == "Completed", (execution.status, execution.failure)
+    return json.loads(execution.output or "null")
+
+
+def failure(instance_id: str) -> dict[str, str]:
+    """Return the failure of the newest execution, having checked that it failed."""
+    execution = Execution.objects.filter(instance__instance_id=instance_id).latest("number")
+    assert execution.status == "Failed", (execution.status, execution.output)
+    return json.loads(execution.failure or "null")
+
+
+def blocked_reason(instance_id: str) -> dict[str, str]:
+    instance = Instance.objects.get(instance_id=instance_id)
+    assert instance.runtime_status == "Blocked", instance.runtime_status
+    return json.loads(instance.blocked_reason or "null")
+
+
+def history(instance_id: str, execution: int = 1) -> list[HistoryEvent]:
+    rows = HistoryRow.objects.filter(instance__instance_id=instance_id, execution_number=execution).order_by("seq")
+    return [
+        HistoryEvent(
+            row.seq,
+            row.recorded_at,
+            fact_from_columns(row.kind, row.name, row.source_seq, row.payload, row.data),
+        )
+        for row in rows
+    ]
+
+
+def kinds(instance_id: str, execution: int = 1) -> list[str]:
+    return [event.kind for event in history(instance_id, execution)]
+
+
+def tasks(instance_id: str) -> list[ActivityTask]:
+    return list(ActivityTask.objects.filter(instance__instance_id=instance_id).order_by("seq"))
+
+
+def drained(registry: Registry, clock: FakeClock | None = None, **options: Any) -> Worker:
+    """Return a new worker that has run everything that is due, on this thread."""
+    worker = Worker(registry, clock=clock or FakeClock(), **options)
+    worker.drain()
+    return worker
