@@ -26,7 +26,8 @@ serve: $(VENV)/.demo  ## the example's site at ADDRESS and a worker, until Ctrl-
 	@$(BIN)/python manage.py durable_worker --no-reload & worker=$$!; \
 	$(BIN)/python manage.py runserver --noreload $(ADDRESS) & server=$$!; \
 	trap 'stopping=yes; kill $$server' INT; trap 'stopping=yes; kill $$server $$worker' TERM; \
-	wait $$server; [ "$$stopping" ] || kill $$worker; wait
+	wait $$server; status=$$?; \
+	if [ "$$stopping" ]; then status=0; else kill $$worker; fi; wait; exit $$status
 
 test: test-engine test-sqlite test-postgresql  ## the whole suite, on SQLite and on PostgreSQL
 

@@ -11,6 +11,7 @@ import inspect
 import linecache
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 SILENCE = "# durable: ignore"
@@ -102,6 +103,7 @@ def findings(function: Callable[..., Any]) -> list[Finding]:
     return [each for each in found if SILENCE not in linecache.getline(path, each.line)]
 
 
+@lru_cache(maxsize=8)
 def _parsed(source: str) -> ast.Module | None:
     try:
         return ast.parse(source)

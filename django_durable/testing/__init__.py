@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from .clock import FakeClock
 from .harness import Durable
+from .replays import assert_prefix_law, assert_replays
 
-__all__ = ["Durable", "FakeClock"]
+__all__ = ["Durable", "FakeClock", "assert_prefix_law", "assert_replays"]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
+from django_durable.engine import transcript
 from django_durable.store.records import TagFilter
 from django_durable.testing import Durable
 
 from .activities import registry
+
+
+HISTORIES = Path(__file__).parent.parent / "histories"
 
 
 class Run(Durable):
@@ -38,6 +46,14 @@ class Run(Durable):
             for model in (ActivityTask, InboxMessage)
         }
         return {name: count for name, count in counts.items() if count}
+
+
+    def keep(self, history) -> None:
+        """Write a history to `tests/histories/`, where the suite is told to record them anew."""
+        if os.environ.get("DURABLE_RECORD_HISTORIES") and len(history) < 200:
+            started = history[0].fact
+            path = HISTORIES / f"{started.name}-{started.version}-{started.execution}.json"
+            path.write_text(json.dumps(transcript.dump(history), indent=1) + "\n")
 
 
 @pytest.fixture

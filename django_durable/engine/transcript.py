@@ -1,0 +1,45 @@
+"""A history as plain data, to keep it in a file, show it or replay it elsewhere.
+
+One object per event with the columns of `events.Columns`; `recorded_at` is ISO 8601 with an offset. Nothing is lost:
+`load` gives back equal events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from .events import HistoryEvent, fact_from_columns
+
+FORMAT = "django_durable history 1"
+
+
+def dump(history: Iterable[HistoryEvent]) -> dict[str, Any]:
+    """Return a history as JSON-ready data."""
+    return {"format": FORMAT, "events": [_row(event) for event in history]}
+
+
+def load(data: Mapping[str, Any]) -> list[HistoryEvent]:
+    """Rebuild a history from `dump`.
+
+    Raises: ValueError: not such data, an unknown kind, or seqs with a gap. The text says which event.
+    """
+    if data.get("format") != FORMAT or not isinstance(data.get("events"), Sequence):
+        raise ValueError(f"Expected an object with format {FORMAT!r} and a list of events.")
+    history = []
+    for place, row in enumerate(data["events"], start=1):
+        try:
+            fact = fact_from_columns(*(row.get(key) for key in ("kind", "name", "source_seq", "payload", "data")))
+            event = HistoryEvent(int(row["seq"]), datetime.fromisoformat(row["recorded_at"]), fact)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"Event {place} is not one: {error}") from error
+        if event.seq != place or event.recorded_at.tzinfo is None:
+            raise ValueError(f"Event {place} has seq {event.seq} and time {event.recorded_at}, expected no gap and UTC.")
+        history.append(event)
+    return history
+
+
+def _row(event: HistoryEvent) -> dict[str, Any]:
+    row = {"seq": event.seq, "recorded_at": event.recorded_at.isoformat(), **event.fact.columns()._asdict()}
+    return {key: value for key, value in row.items() if value is not None}

@@ -1,0 +1,60 @@
+"""What a project can check of its histories against its current code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..engine.errors import Failure
+from ..engine.events import Fact, HistoryEvent, OrchestrationFailed, OrchestrationTerminated
+from ..engine.program import Environment
+from ..engine.replay import COMMAND_FACTS, Execution
+
+
+def assert_replays(environment: Environment, history: Sequence[HistoryEvent]) -> Execution:
+    """Replay a history against the current code and return the execution.
+
+    Raises: NondeterminismError, NotRegistered: the code does not fit the history any more. AssertionError: it fits,
+        and ends otherwise.
+    """
+    execution = Execution.replay(environment, history)
+    last = history[-1].fact if history else None
+    if execution.outcome is not None and execution.outcome is not last:
+        raise AssertionError(f"The execution ended with {execution.outcome.kind}, the history with {last}.")
+    return execution
+
+
+def assert_prefix_law(environment: Environment, history: Sequence[HistoryEvent]) -> None:
+    """Check that from every point where a crash can leave a history, going on leads to the same history.
+
+    The facts from outside after that point are delivered again, one by one, at their recorded times.
+    Raises: AssertionError: names the prefix and the first event that differs.
+    """
+    outside = [
+        place
+        for place, event in enumerate(history)
+        if type(event.fact) not in COMMAND_FACTS and not isinstance(event.fact, OrchestrationTerminated)
+    ]
+    for cut in outside:
+        execution = Execution.replay(environment, history[:cut])
+        found = list(history[:cut])
+        for place in outside:
+            if place >= cut:
+                found += execution.advance([history[place].fact], now=history[place].recorded_at)
+        execution.close()
+        _assert_same(found, history, cut)
+
+
+def _assert_same(found: Sequence[HistoryEvent], expected: Sequence[HistoryEvent], cut: int) -> None:
+    for ours, theirs in zip(found, expected, strict=False):
+        if (ours.seq, _comparable(ours.fact)) != (theirs.seq, _comparable(theirs.fact)):
+            raise AssertionError(f"Resumed after event {cut}, event {theirs.seq} is {ours.fact}, was {theirs.fact}.")
+    if len(found) != len(expected):
+        raise AssertionError(f"Resumed after event {cut}, there are {len(found)} events, were {len(expected)}.")
+
+
+def _comparable(fact: Fact) -> Fact:
+    """Leave tracebacks out: they tell which way the code was driven."""
+    if isinstance(fact, OrchestrationFailed):
+        return replace(fact, failure=Failure(fact.failure.error_type, fact.failure.message))
+    return fact
