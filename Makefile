@@ -42,8 +42,7 @@ test-postgresql: $(VENV)/.dev  ## the suite on PostgreSQL: the server in DATABAS
 	$(BIN)/python -m pytest --database=postgresql $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff: rules and format
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .; status=$$?; $(BIN)/ruff format --check . && exit $$status
 
 format: $(VENV)/.dev  ## let ruff format and fix
 	$(BIN)/ruff check --fix .

@@ -51,7 +51,7 @@ WSGI_APPLICATION = "example_project.wsgi.application"
 
 DATABASE_URL = os.environ.get("DATABASE_URL")
 DATABASES = {
-    "default": database_from_url(DATABASE_URL) if DATABASE_URL else sqlite(BASE_DIR / "example_project" / "db.sqlite3")
+    "default": database_from_url(DATABASE_URL) if DATABASE_URL else sqlite(BASE_DIR / "db.sqlite3")
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

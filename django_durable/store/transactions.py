@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+PATIENCE = 4
+"""How often the connection's `timeout` is waited for SQLite's write lock. Those who wait for it take no turns, so one
+of many writers may be unlucky for longer than any of them holds it."""
 
 
 @contextmanager
@@ -15,19 +21,34 @@ def write_transaction(using: str) -> Iterator[BaseDatabaseWrapper]:
 
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), whatever the project's settings say: a transaction
     that reads first and writes later fails with "database is locked" instead of waiting when another one wrote in
-    between. Waiting is bounded by the connection's `timeout` option.
+    between. A transaction of the caller that is open already is as the caller began it.
+    Raises: OperationalError: on SQLite, the lock was not free for several times the connection's `timeout`.
     """
     connection = connections[using]
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
-        with transaction.atomic(using=using):
-            yield connection
-        return
-    connection.ensure_connection()
+    with ExitStack() as stack:
+        if connection.vendor != "sqlite" or connection.in_atomic_block:
+            stack.enter_context(transaction.atomic(using=using))
+        else:
+            _enter_with_lock(stack, connection)
+        yield connection
+
+
+def _enter_with_lock(stack: ExitStack, connection: Any) -> None:
+    connection.ensure_connection()  # It reads the setting when it connects.
     configured = connection.transaction_mode
     connection.transaction_mode = "IMMEDIATE"
     try:
-        with transaction.atomic(using=using):
-            connection.transaction_mode = configured
-            yield connection
+        for left in reversed(range(PATIENCE)):
+            try:
+                stack.enter_context(transaction.atomic(using=connection.alias))
+                return
+            except OperationalError as error:
+                if not left or not _is_busy(error):
+                    raise
     finally:
         connection.transaction_mode = configured
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.__cause__, "sqlite_errorcode", 0)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)

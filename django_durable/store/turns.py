@@ -38,11 +38,12 @@ _TASK = (
     *("attempt", "deliveries", "retry", "start_to_close_ms", "expires_at", "visible_at"),
     *("lease_token", "lease_owner", "created_at"),
 )
-_TURN = (
-    *("id", "token", "execution", "length"),
-    *("status", "ends", "next_version", "next_execution", "next_length"),
-    *("shows", "shown", "keeps"),
-)
+_TURN = {
+    **dict.fromkeys(("id", "token", "execution", "length"), "bigint"),
+    **{"status": "text", "ends": "bigint", "next_version": "text", "next_execution": "bigint", "next_length": "bigint"},
+    **{"shows": "bigint", "shown": "text", "keeps": "bigint"},
+}
+_LEASED_TASK = dict.fromkeys(("instance_id", "execution_number", "seq", "lease_token"), "bigint")
 _CLAIMABLE = sorted(MOVES[Move.TURN])
 
 
@@ -99,7 +100,7 @@ def _update_instances(
 ) -> None:
     """Update every instance by one guarded statement. Raises: LeaseLost: a guard missed."""
     at, until = sql.moment(connection, now), sql.moment(connection, now + lease)
-    rows = [_new_state(commit) for commit in commits]
+    source, params = sql.values(connection, _TURN, [_new_state(commit) for commit in commits])
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -112,12 +113,12 @@ def _update_instances(
                 lease_until = CASE WHEN turn.keeps = 1 THEN %s END,
                 completed_at = CASE WHEN turn.ends = 1 THEN %s END,
                 started_at = COALESCE(started_at, %s), updated_at = %s, turn_attempts = 0
-            FROM {sql.values("turn", _TURN, rows)}
+            FROM ({source}) AS turn
             WHERE i.id = turn.id AND i.lease_token = turn.token AND i.lease_owner = %s AND i.lease_until > %s
               AND i.execution_number = turn.execution AND i.history_length = turn.length
               AND i.runtime_status IN ({sql.marks(_CLAIMABLE)})
             """,
-            [until, at, at, at, *(value for row in rows for value in row), worker_id, at, *_CLAIMABLE],
+            [until, at, at, at, *params, worker_id, at, *_CLAIMABLE],
         )
         if cursor.rowcount != len(commits):
             raise LeaseLost(f"{len(commits) - cursor.rowcount} of {len(commits)} instances")
@@ -144,17 +145,16 @@ def _end_of(commit: TurnCommit) -> RuntimeStatus:
 def _finish_tasks(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     if not effects.finished_tasks:
         return
-    rows = effects.finished_tasks
+    source, params = sql.values(connection, _LEASED_TASK, effects.finished_tasks)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             DELETE FROM {sql.table(ActivityTask)}
-            WHERE (instance_id, execution_number, seq, lease_token) IN (VALUES {sql.row_marks(rows)})
-              AND lease_owner = %s
+            WHERE (instance_id, execution_number, seq, lease_token) IN ({source}) AND lease_owner = %s
             """,
-            [*(value for row in rows for value in row), effects.worker_id],
+            [*params, effects.worker_id],
         )
-        if cursor.rowcount != len(rows):
+        if cursor.rowcount != len(effects.finished_tasks):
             raise LeaseLost("an activity task")
 
 

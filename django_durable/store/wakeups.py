@@ -177,10 +177,9 @@ def _watch(using: str, publish: Callable[[Hint], None], stop: threading.Event) -
             if version == seen and version is not None:
                 wait = min(wait * 1.1, SLOW_SECONDS)
                 continue
-            wait = QUICK_SECONDS
-            if seen is not None:
-                publish(ANYTHING)
-            seen = version
+            # The first version too: what a subscriber looked at may have changed before this thread first asked.
+            wait, seen = QUICK_SECONDS, version
+            publish(ANYTHING)
     finally:
         connections[using].close()
 

@@ -1,7 +1,7 @@
 """Keeps what a worker has in hand: one thread with a connection of its own.
 
 Once a second, and only while something runs for longer than that, it asks whether running tasks are still there: a task
-that is gone was canceled, one with another token was taken over. At a third of the lease it renews all leases, one
+that is gone was canceled, one with another token was taken over. Four times per lease it renews all leases, one
 statement per kind. Every few seconds it writes the worker's heartbeat. What it finds lost it strikes out of the ledger;
 the dispatcher, and the guards of its writes, see to the rest.
 
@@ -24,6 +24,9 @@ from .instrumentation import Instrumentation
 from .ledger import Ledger
 
 TICK_SECONDS = 1.0
+RENEWALS_PER_LEASE = 4
+"""The first may fail, and the second come late, before a lease is lost."""
+
 HEARTBEAT_EVERY = timedelta(seconds=5)
 
 
@@ -52,6 +55,7 @@ class LeaseKeeper:
         self._ledger = ledger
         self._register = register
         self._maintain = maintain
+        self._pause = min(TICK_SECONDS, lease.total_seconds() / RENEWALS_PER_LEASE)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="durable-leases", daemon=True)
         self._renewed: datetime | None = None
@@ -69,11 +73,11 @@ class LeaseKeeper:
 
     def _main(self) -> None:
         try:
-            while not self._stop.wait(TICK_SECONDS):
+            while not self._stop.wait(self._pause):
                 try:
                     self.tick(self._clock.now())
                 except connections.DatabaseFault as error:
-                    self._instrumentation.database_failed(error, TICK_SECONDS)
+                    self._instrumentation.database_failed(error, self._pause)
                     connections.discard(self._using)
         finally:
             connections.close_all()
@@ -83,7 +87,7 @@ class LeaseKeeper:
         attempts = [attempt for attempt in self._ledger.attempts() if not attempt.settled]
         if self._renewed is None:
             self._renewed = now
-        if now - self._renewed >= self._lease / 3:
+        if now - self._renewed >= self._lease / RENEWALS_PER_LEASE:
             self._renewed = now
             self._renew(attempts, now)
         elif running := self._long_running(attempts):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from . import services
 from .models import (
     ChatMessage,
     Conversation,
@@ -20,7 +25,7 @@ from .models import (
 
 @admin.register(ImportRun)
 class ImportRunAdmin(admin.ModelAdmin):
-    list_display = ["instance_id", "source", "status", "imported", "rejected", "created_at"]
+    list_display = ["instance_id", "source", "status", "imported", "rejected", "decided_by", "created_at"]
     list_filter = ["status"]
 
 
@@ -35,6 +40,13 @@ class PosterAdmin(admin.ModelAdmin):
     list_display = ["city", "country", "population", "price", "stock", "published"]
     list_filter = ["published", "continent"]
     search_fields = ["city"]
+    actions = ["check_prices"]
+
+    @admin.action(description=_("Ask the printing houses for their prices"))
+    def check_prices(self, request: HttpRequest, queryset: QuerySet[Poster]) -> None:
+        count = len([services.check_prices(poster) for poster in queryset])
+        text = ngettext("Asked about %(count)s poster.", "Asked about %(count)s posters.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
 
 
 @admin.register(Order)

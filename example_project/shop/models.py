@@ -22,6 +22,7 @@ class ImportRun(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.IMPORTING)
     imported = models.PositiveIntegerField(_("imported"), default=0)
     rejected = models.PositiveIntegerField(_("rejected"), default=0)
+    decided_by = models.CharField(_("decided by"), max_length=150, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

@@ -13,7 +13,7 @@ from django_durable.client import client
 
 from . import catalogue
 from .models import ChatMessage, Conversation, ImportRun, Order, Poster
-from .workflows import checkout, import_catalogue, nightly_report, price_check, support_chat
+from .workflows import Approval, checkout, import_catalogue, nightly_report, price_check, support_chat
 
 
 @transaction.atomic
@@ -26,7 +26,7 @@ def start_import(source: str = catalogue.CITIES) -> ImportRun:
 
 def decide_import(run: ImportRun, *, approved: bool, by: str) -> None:
     """Publish an import that waits for approval, or discard it."""
-    client.raise_event(run.instance_id, "approval", {"approved": approved, "by": by})
+    client.raise_event(run.instance_id, "approval", Approval(approved, by))
 
 
 @transaction.atomic
@@ -52,13 +52,13 @@ def say(conversation: Conversation, text: str) -> None:
     client.enqueue_event(conversation.instance_id, "messages", text)
 
 
-def check_prices(poster: Poster, instance_id: str) -> None:
-    """Ask every printing house what a poster costs now."""
-    price_check.start(poster_id=poster.pk, instance_id=instance_id)
+def check_prices(poster: Poster) -> str:
+    """Ask every printing house what a poster costs now; return the instance that does."""
+    return price_check.start(poster_id=poster.pk)
 
 
 def report_day(day: date) -> str:
-    """Report a day's sales, once however often it is asked, and return the instance that does."""
+    """Report a day's sales, once however often it is asked; return the instance that does."""
     instance_id = f"report-{day}"
     nightly_report.start(day=day, instance_id=instance_id)
     return instance_id

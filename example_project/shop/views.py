@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from django_durable import DurableError
-from django_durable.client import client
+from django_durable.client import InstanceFilter, InstanceSummary, client
 
 from . import services
 from .models import ImportRun, Order, Poster
@@ -34,13 +36,23 @@ def index(request: HttpRequest) -> HttpResponse:
     )
 
 
-def with_status(rows: Any) -> list[dict[str, Any]]:
-    """Return each row with what its workflow says of itself."""
-    statuses = [client.get_status(row.instance_id) for row in rows]
-    return [
-        {"row": row, "instance": status, "open": not status.finished}
-        for row, status in zip(rows, statuses, strict=True)
-    ]
+def with_status(rows: QuerySet[Any]) -> list[dict[str, Any]]:
+    """Return each row with what its workflow says of itself, by one more query."""
+    page = client.list_instances(InstanceFilter(instance_ids=[row.instance_id for row in rows]))
+    instances = {each.instance_id: each for each in page.items}
+    return [describe(row, instances.get(row.instance_id)) for row in rows]
+
+
+def describe(row: Any, instance: InstanceSummary | None) -> dict[str, Any]:
+    """Return a row with its workflow's status; a workflow that somebody deleted has none."""
+    if instance is None:
+        return {"row": row, "open": False}
+    return {
+        "row": row,
+        "open": instance.completed_at is None,
+        "runtime_status": instance.runtime_status,
+        "custom_status": json.loads(instance.custom_status or "null"),
+    }
 
 
 @require_POST

@@ -7,9 +7,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from django_durable import ActivityError, CancelledError, orchestration
+from django_durable import ActivityError, CancelledError, OrchestrationContext, orchestration
 
 from .activities import (
     Catalogue,
@@ -34,6 +34,10 @@ from .activities import (
 from .models import Continent
 from .outside import SUPPLIERS
 
+T = TypeVar("T")
+Steps = Generator[Any, Any, T]
+"""What a generator orchestration is; `T` is its output."""
+
 ROWS_PER_CHUNK = 100
 APPROVAL_DEADLINE = timedelta(days=2)
 MESSAGES_PER_EXECUTION = 20
@@ -50,7 +54,7 @@ class Approval:
 
 
 @orchestration
-def import_catalogue(ctx, run_id: int) -> Generator[Any, Any, Catalogue]:
+def import_catalogue(ctx: OrchestrationContext, run_id: int) -> Steps[Catalogue]:
     """Import a catalogue in parallel chunks, ask somebody, then publish it or take it back.
 
     Shows: fan-out over real data, progress in the custom status, an event raced against a timer, and compensation
@@ -64,37 +68,35 @@ def import_catalogue(ctx, run_id: int) -> Generator[Any, Any, Catalogue]:
             for first in range(0, total, ROWS_PER_CHUNK)
         ]
         done = 0
-        for chunk in chunks:
+        for chunk in asyncio.as_completed(chunks):
             done += yield chunk
             report_progress(ctx, done, total, "Importing")
 
         yield ctx.schedule_activity(ask_for_approval, run_id)
         report_progress(ctx, done, total, "Waiting for approval")
         first = yield ctx.race(ctx.wait_for_event("approval", Approval), ctx.schedule_timer(APPROVAL_DEADLINE))
-        if first["index"] == 0 and first["value"].approved:
-            outcome = yield ctx.schedule_activity(publish_import, run_id)
-            report_progress(ctx, done, total, "Published")
-        else:
-            outcome = yield ctx.schedule_activity(discard_import, run_id)
-            report_progress(ctx, done, total, "Discarded")
+        decision = first["value"] if first["index"] == 0 else Approval(approved=False, by="nobody in time")
+        finish = publish_import if decision.approved else discard_import
+        outcome = yield ctx.schedule_activity(finish, run_id, decision.by)
+        report_progress(ctx, done, total, "Published" if decision.approved else "Discarded")
         return outcome
     except (ActivityError, CancelledError):
         # A chunk that is still running could add drafts after they were removed.
         for chunk in chunks:
             chunk.cancel()
-        yield ctx.schedule_activity(discard_import, run_id)
+        yield ctx.schedule_activity(discard_import, run_id, "the shop")
         ctx.set_custom_status({"text": "Discarded"})
         raise
 
 
-def report_progress(ctx, done: int, total: int, text: str) -> None:
+def report_progress(ctx: OrchestrationContext, done: int, total: int, text: str) -> None:
     """Publish how far an import is."""
     progress = round(done / total, 2) if total else 1.0
     ctx.set_custom_status({"progress": progress, "done": done, "total": total, "text": text})
 
 
 @orchestration
-def checkout(ctx, order_id: int):
+def checkout(ctx: OrchestrationContext, order_id: int) -> Steps[dict[str, str]]:
     """Reserve, charge and ship an order; give everything back when a step fails or the customer cancels.
 
     Shows: a chain of steps, retries of a flaky service (declared on `charge`), a saga.
@@ -117,7 +119,7 @@ def checkout(ctx, order_id: int):
 
 
 @orchestration
-def support_chat(ctx, conversation_id: int):
+def support_chat(ctx: OrchestrationContext, conversation_id: int) -> Steps[dict[str, int]]:
     """Answer a customer's messages one by one, for as long as they keep coming.
 
     Shows: an event queue, KV entries that clients can read, and continue-as-new, which keeps the history short however
@@ -134,7 +136,7 @@ def support_chat(ctx, conversation_id: int):
 
 
 @orchestration
-async def price_check(ctx, poster_id: int) -> Quote | None:
+async def price_check(ctx: OrchestrationContext, poster_id: int) -> Quote | None:
     """Ask every printing house at once, keep what they answer in time, and return the best offer.
 
     Shows: plain asyncio in an orchestration: `gather`, `timeout`, `TaskGroup`.
@@ -160,7 +162,7 @@ async def price_check(ctx, poster_id: int) -> Quote | None:
 
 
 @orchestration
-def nightly_report(ctx, day: date) -> Generator[Any, Any, Sales]:
+def nightly_report(ctx: OrchestrationContext, day: date) -> Steps[Sales]:
     """Report a day's sales, each continent by an instance of its own.
 
     Shows: sub-orchestrations with ids of one's own, and `ctx.all`, which waits for all and tells which failed.
@@ -179,6 +181,6 @@ def nightly_report(ctx, day: date) -> Generator[Any, Any, Sales]:
 
 
 @orchestration
-def continent_report(ctx, day: date, continent: str) -> Generator[Any, Any, Sales]:
+def continent_report(ctx: OrchestrationContext, day: date, continent: str) -> Steps[Sales]:
     """Report a day's sales on one continent. A child of `nightly_report`."""
     return (yield ctx.schedule_activity(report_sales, day, continent))

@@ -128,7 +128,7 @@ def park(instance_id: str, *, now: datetime = NOW) -> None:
     """Block an instance that has messages."""
     claimed = claim(instance_id, now=now)
     reason = Failure("NotRegistered", "No orchestration 'orders'.")
-    assert turns.block_instances(WORKER, [(claimed.id, claimed.lease_token, reason)], now=now, using=USING) == set()
+    assert turns.block_instances(WORKER, [(claimed.id, claimed.lease_token, reason)], now, using=USING) == set()
 
 
 def row(instance_id: str) -> models.Instance:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +17,13 @@ from django_durable.models import HistoryEvent as HistoryRow
 from django_durable.registry import Registry
 from django_durable.store.instances import create_instance
 from django_durable.store.starts import NewInstance
+from django_durable.store.wakeups import Hub
 from django_durable.testing.clock import FakeClock
 from django_durable.worker.worker import Worker
 
 USING = "default"
+PATIENCE = 20.0
+"""Seconds after which a test that waits for something has failed."""
 
 
 def start(
@@ -87,3 +92,19 @@ def drained(registry: Registry, clock: FakeClock | None = None, **options: Any) 
     worker = Worker(registry, clock=clock or FakeClock(), **options)
     worker.drain()
     return worker
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until the database shows something; looks again at every hint that it changed."""
+    changed = threading.Event()
+    subscription = Hub.of(USING).subscribe(lambda hint: changed.set())
+    try:
+        while not condition():
+            assert changed.wait(PATIENCE), "Nothing changed for a long time."
+            changed.clear()
+    finally:
+        subscription.close()
+
+
+def wait_for_status(instance_id: str, expected: str) -> None:
+    wait_until(lambda: status(instance_id) == expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +16,8 @@ from django_durable import NondeterminismError, RetryPolicy
 from django_durable.engine.errors import ActivityError, ActivityTimeout
 from django_durable.models import ActivityTask, InboxMessage, Instance, QueuedEvent
 from django_durable.registry import Registry
-from django_durable.store import endings, instances
-from django_durable.store.records import TagFilter
+from django_durable.store import endings, instances, turns
+from django_durable.store.records import TagFilter, TurnCommit, TurnOutcome
 from django_durable.testing.clock import FakeClock
 from django_durable.worker.worker import Worker
 
@@ -204,7 +205,7 @@ def test_a_failed_attempt_is_tried_again_by_its_policy(registry: Registry) -> No
     clock = FakeClock()
     worker = drained(registry, clock)
     assert attempts == [1]
-    assert [each["message"] for each in __import__("json").loads(tasks(instance)[0].failures or "[]")] == ["no answer"]
+    assert [each["message"] for each in json.loads(tasks(instance)[0].failures or "[]")] == ["no answer"]
 
     clock.advance(timedelta(seconds=1))
     worker.drain()
@@ -491,7 +492,6 @@ def test_an_atomic_activity_whose_task_is_gone_is_not_run(registry: Registry) ->
     name = one_activity(registry, enter, atomic=True)
     start(registry, name)
     worker = Worker(registry)
-    worker._inline = None
     # One round commits the schedule; the attempt is run by the next.
     with pytest.raises(Exception, match="still something to do"):
         worker.drain(rounds=1)
@@ -700,14 +700,20 @@ def test_a_history_that_cannot_be_decoded_blocks_its_instance_alone(registry: Re
     assert output(fine) == 1
 
 
-def test_a_turn_that_can_never_be_committed_is_blocked_in_the_end(registry: Registry) -> None:
-    @registry.orchestration("nul")
-    def nul(ctx, value: Any = None):
-        ctx.set_kv_value("key", "x")
+def test_a_turn_that_can_never_be_committed_is_blocked_in_the_end(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, fine = start(registry, "chain", 1, "bad"), start(registry, "chain", 1)
+    commit_turns = turns.commit_turns
 
-    bad, fine = start(registry, "nul"), start(registry, "chain", 1)
-    Instance.objects.filter(instance_id=bad).update(turn_attempts=10)
-    drained(registry)
+    def refusing(worker_id: str, commits: list[TurnCommit], **options: Any) -> list[TurnOutcome]:
+        good = [commit for commit in commits if commit.instance_id != "bad"]
+        done = iter(commit_turns(worker_id, good, **options))
+        return [TurnOutcome(ValueError("no")) if commit.instance_id == "bad" else next(done) for commit in commits]
 
+    monkeypatch.setattr(turns, "commit_turns", refusing)
+    worker = drained(registry)
+
+    assert worker.metrics_snapshot()["turns_failed"] == 10
     assert blocked_reason(bad)["error_type"] == "Poisoned"
     assert output(fine) == 2

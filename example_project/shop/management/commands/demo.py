@@ -18,6 +18,7 @@ from django_durable.client import OrchestrationStatus, client
 from example_project.shop import services
 from example_project.shop.models import Order, Outage, Poster
 from example_project.shop.outside import PAYMENTS
+from example_project.shop.workflows import SUPPLIER_PATIENCE
 
 Until = Callable[[OrchestrationStatus], bool]
 LOOK = timedelta(seconds=1)
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         with self.running_worker() as self.worker:
             self.import_catalogue()
             self.order_a_poster()
+            self.check_a_price()
         self.stdout.write(self.style.SUCCESS(f"Done in {time.monotonic() - started:.1f} s."))
 
     def import_catalogue(self) -> None:
@@ -43,12 +45,12 @@ class Command(BaseCommand):
         started = time.monotonic()
         run = services.start_import()
         self.stdout.write(f"\n{run} started, in the transaction that saved its row.")
-        self.follow(run.instance_id, until=lambda status: is_text(status, "Waiting for approval"))
+        status = self.follow(run.instance_id, until=lambda status: is_text(status, "Waiting for approval"))
         imported = time.monotonic() - started
 
         services.decide_import(run, approved=True, by="demo")
         self.stdout.write(f"{run} approved.")
-        status = self.follow(run.instance_id)
+        status = self.follow(run.instance_id, seen=status.custom_status_version)
         self.stdout.write(f"{run} {status.runtime_status}: {status.output}")
         for rejected in run.rejected_rows.all():
             self.stdout.write(f"  rejected {rejected.row['city']}, {rejected.row['country']}: {rejected.reason}")
@@ -65,12 +67,18 @@ class Command(BaseCommand):
             raise CommandError(f"{order} is {order.status}, expected shipped.")
         self.stdout.write(f"{order} {status.runtime_status}: {status.output}")
 
-    def follow(self, instance_id: str, until: Until = lambda status: False) -> OrchestrationStatus:
-        """Print the custom status whenever it changes, until the instance has ended or `until` holds.
+    def check_a_price(self) -> None:
+        """Ask all printing houses at once for a price."""
+        poster = Poster.objects.filter(published=True)[0]
+        instance_id = services.check_prices(poster)
+        best = client.wait_for_output(instance_id, timeout=SUPPLIER_PATIENCE * 2)
+        self.stdout.write(f"\nThe best offer for {poster} is {best.cost} € from {best.supplier}.")
+
+    def follow(self, instance_id: str, until: Until = lambda status: False, seen: int = 0) -> OrchestrationStatus:
+        """Print the custom status whenever its version moves on from `seen`, until the end or until `until` holds.
 
         Raises: CommandError: it did not complete, the worker is gone, or the time is up.
         """
-        seen = 0
         while True:
             status = client.wait_for_status_change(instance_id, seen, timeout=LOOK) or client.get_status(instance_id)
             if status.custom_status_version > seen:
