@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -58,8 +57,6 @@ def _start_postgres(config: pytest.Config) -> str:
 
     server = Server()
     config.add_cleanup(server.stop)
-    # Without this, SIGTERM ends Python before any cleanup, and the server stays behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return server.url
 
 

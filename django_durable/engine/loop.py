@@ -138,6 +138,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """
         ready = self._ready
         self._steps_left = steps
+        handle: asyncio.Handle | None
         with self._as_running_loop():
             while ready and self._steps_left > 0:
                 self._steps_left -= 1
@@ -148,6 +149,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
                     handle._run()
                 except SystemExit:
                     continue  # The task has it as its exception already; only a worker may decide to exit.
+        # The traceback of an error may hold this frame, and the handle the task that holds the error.
+        handle = None
         if ready or self._steps_left < 0:
             raise StepBudgetExceeded(steps)
 

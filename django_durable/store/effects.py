@@ -1,106 +1,138 @@
-"""What the events of turns do to the tables, gathered so that a batch of turns costs a constant number of statements."""
+"""What the events of a batch of turns do to the tables: rows to write, by table and kind of write.
+
+Nothing here touches a database. `turns` carries the result out with a number of statements that does not depend on the
+number of turns. What a turn schedules and takes back again, or loses by ending, leaves nothing.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from ..engine import events
 from ..engine.durations import from_epoch_ms
-from ..engine.errors import Failure
-from ..engine.events import HistoryEvent
-from ..engine.states import RuntimeStatus
-from . import sql
+from ..engine.events import HistoryEvent, failure_to_payload
+from ..engine.states import ExecutionStatus, RuntimeStatus
 from .inbox import Delivery
 from .records import TaskKey, TurnCommit
-from .starts import NewInstance
+from .starts import NewInstance, new_seed
 
 ENDS: dict[type[events.Fact], RuntimeStatus] = {
     events.OrchestrationCompleted: RuntimeStatus.COMPLETED,
     events.OrchestrationFailed: RuntimeStatus.FAILED,
     events.OrchestrationCanceled: RuntimeStatus.CANCELED,
 }
+"""Facts that end an instance, and how."""
+
+VISIBLE = (events.CustomStatusUpdated, events.KeyValueSet, events.KeyValueCleared, events.KeyValuesCleared)
+"""Facts whose effect clients can see, besides the end."""
+
+EAGER_TOKEN = 1
+"""Lease token of a task that is inserted already leased; one that waits to be claimed has 0."""
+
+Row = tuple[Any, ...]
 
 
 @dataclass(slots=True)
 class Effects:
-    """Rows to write, by table and kind of write. Filled by `add`, carried out by `turns`."""
+    """Filled by `add`; the rows are in the column order of the statements in `turns`.
 
-    connection: BaseDatabaseWrapper
+    Attributes:
+        moment: Turns an aware datetime into what the database is given.
+        consumed, dequeued: Ids of inbox messages and queued events.
+        finished_tasks: Keys and lease tokens of tasks that must still be this worker's.
+        canceled_tasks, canceled_timers: `(instance, execution, seq)` of what earlier turns had scheduled.
+        entries: KV values to write by instance and key; None deletes.
+        children: Commit, seq and fact of each child to start; `canceled_children` are `(instance, child's id)`.
+        ended, continued: Turns that ended their instance, and those that ended only their execution.
+        offers_work: Whether tasks are left for any worker to claim.
+    """
+
+    moment: Callable[[datetime | None], Any]
     worker_id: str
     now: datetime
     lease: timedelta
-    history: list[tuple[Any, ...]] = field(default_factory=list)
-    tasks: list[tuple[Any, ...]] = field(default_factory=list)
-    finished_tasks: list[tuple[Any, ...]] = field(default_factory=list)
-    dropped_tasks: list[TaskKey] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    tasks: list[Row] = field(default_factory=list)
+    finished_tasks: list[Row] = field(default_factory=list)
+    canceled_tasks: list[TaskKey] = field(default_factory=list)
+    canceled_timers: list[TaskKey] = field(default_factory=list)
     consumed: list[int] = field(default_factory=list)
     dequeued: list[int] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
-    dropped_timers: list[tuple[int, int, int]] = field(default_factory=list)
+    entries: dict[tuple[int, str], Row | None] = field(default_factory=dict)
     children: list[tuple[TurnCommit, int, events.SubOrchestrationScheduled]] = field(default_factory=list)
-    canceled_children: list[tuple[int, str]] = field(default_factory=list)
+    canceled_children: set[tuple[int, str]] = field(default_factory=set)
     chained: list[NewInstance] = field(default_factory=list)
-    entries: dict[tuple[int, str], tuple[str, Any]] = field(default_factory=dict)
-    dropped_entries: set[tuple[int, str]] = field(default_factory=set)
     ended: list[tuple[TurnCommit, events.Fact]] = field(default_factory=list)
     continued: list[TurnCommit] = field(default_factory=list)
+    offers_work: bool = False
 
     def add(self, commit: TurnCommit) -> None:
         """Gather everything one turn writes, its guarded instance row excepted."""
         self.consumed += commit.consumed
         self.dequeued += commit.dequeued
         self.finished_tasks += [(*key, token) for key, token in commit.finished_tasks]
+        tasks: dict[int, Row] = {}
+        timers: dict[int, Delivery] = {}
         for event in commit.events:
-            self._add_history(commit, event)
-            self._add_effect(commit, event, event.fact)
+            at = self.moment(event.recorded_at)
+            self.history.append((commit.instance, commit.execution_number, event.seq, *event.fact.columns(), at))
+            self._add_effect(commit, event, event.fact, tasks, timers)
+        last = commit.events[-1].fact if commit.events else None
+        if type(last) in ENDS:
+            assert last is not None
+            self.ended.append((commit, last))
+            timers.clear()
+            if not isinstance(last, events.OrchestrationCompleted):
+                tasks.clear()
+        elif isinstance(last, events.OrchestrationContinuedAsNew):
+            self._continue(commit)
+            timers.clear()
+        self.tasks += tasks.values()
+        self.deliveries += timers.values()
+        self.offers_work = self.offers_work or any(seq not in commit.eager for seq in tasks)
 
-    def _add_history(self, commit: TurnCommit, event: HistoryEvent) -> None:
-        at = sql.moment(self.connection, event.recorded_at)
-        self.history.append((commit.instance, commit.execution_number, event.seq, *event.fact.columns(), at))
-
-    def _add_effect(self, commit: TurnCommit, event: HistoryEvent, fact: events.Fact) -> None:
+    def _add_effect(
+        self,
+        commit: TurnCommit,
+        event: HistoryEvent,
+        fact: events.Fact,
+        tasks: dict[int, Row],
+        timers: dict[int, Delivery],
+    ) -> None:
         pk, execution = commit.instance, commit.execution_number
         match fact:
             case events.ActivityScheduled():
-                self.tasks.append(self._task(commit, event, fact))
+                tasks[event.seq] = self._task(commit, event, fact)
             case events.ActivityCancelRequested(scheduled_seq=seq):
-                self.dropped_tasks.append(TaskKey(pk, execution, seq))
+                if tasks.pop(seq, None) is None:
+                    self.canceled_tasks.append(TaskKey(pk, execution, seq))
             case events.TimerCreated(fire_at_ms=due):
                 fired = events.TimerFired(timer_seq=event.seq)
-                self.deliveries.append(Delivery(pk, fired, execution, from_epoch_ms(due)))
+                timers[event.seq] = Delivery(pk, fired, execution, from_epoch_ms(due))
             case events.TimerCanceled(timer_seq=seq):
-                self.dropped_timers.append((pk, execution, seq))
+                if timers.pop(seq, None) is None:
+                    self.canceled_timers.append(TaskKey(pk, execution, seq))
             case events.SubOrchestrationScheduled():
                 self.children.append((commit, event.seq, fact))
             case events.SubOrchestrationCancelRequested(instance_id=child):
-                self.canceled_children.append((pk, child))
+                self.canceled_children.add((pk, child))
             case events.OrchestrationChained():
-                self.chained.append(self._chained(commit, event, fact))
+                self.chained.append(_started_by(fact))
             case events.KeyValueSet(key=key, value=value):
-                self.entries[pk, key] = (value, sql.moment(self.connection, event.recorded_at))
-                self.dropped_entries.discard((pk, key))
+                self.entries[pk, key] = (pk, key, value, self.moment(event.recorded_at))
             case events.KeyValueCleared(key=key):
-                self._drop_entries(pk, (key,))
+                self.entries[pk, key] = None
             case events.KeyValuesCleared(keys=keys):
-                self._drop_entries(pk, keys)
-            case events.OrchestrationContinuedAsNew():
-                self.continued.append(commit)
-            case events.OrchestrationCompleted() | events.OrchestrationFailed() | events.OrchestrationCanceled():
-                self.ended.append((commit, fact))
+                self.entries.update({(pk, key): None for key in keys})
             case _:
                 pass  # In the history only.
 
-    def _drop_entries(self, pk: int, keys: tuple[str, ...]) -> None:
-        for key in keys:
-            self.entries.pop((pk, key), None)
-            self.dropped_entries.add((pk, key))
-
-    def _task(self, commit: TurnCommit, event: HistoryEvent, fact: events.ActivityScheduled) -> tuple[Any, ...]:
+    def _task(self, commit: TurnCommit, event: HistoryEvent, fact: events.ActivityScheduled) -> Row:
         eager = event.seq in commit.eager
         expires_at = None
         if fact.schedule_to_close_ms is not None:
@@ -109,36 +141,46 @@ class Effects:
             *(commit.instance, commit.execution_number, event.seq, fact.name, fact.input),
             *(fact.tag or "", fact.session_id or "", fact.priority, 1, int(eager)),
             *(json.dumps(fact.retry) if fact.retry else None, fact.start_to_close_ms),
-            sql.moment(self.connection, expires_at),
-            sql.moment(self.connection, self.now + self.lease if eager else self.now),
-            *(int(eager), self.worker_id if eager else None),
-            sql.moment(self.connection, event.recorded_at),
+            *(self.moment(expires_at), self.moment(self.now + self.lease if eager else self.now)),
+            *(EAGER_TOKEN if eager else 0, self.worker_id if eager else None, self.moment(event.recorded_at)),
         )
 
-    def _chained(self, commit: TurnCommit, event: HistoryEvent, fact: events.OrchestrationChained) -> NewInstance:
-        return NewInstance(
-            instance_id=fact.instance_id,
-            orchestration=fact.name,
-            version=fact.version,
-            input=fact.input,
-            seed=derived_seed(commit, event.seq),
-        )
+    def _continue(self, commit: TurnCommit) -> None:
+        assert commit.next_start is not None
+        self.continued.append(commit)
+        self.deliveries.append(Delivery(commit.instance, commit.next_start, commit.execution_number + 1))
+
+    def closed_executions(self) -> list[Row]:
+        """Return `(instance, number, status, output, failure, events)` of each execution that ends."""
+        closed: list[Row] = []
+        for commit, fact in self.ended:
+            failure = failure_to_payload(fact.failure) if isinstance(fact, events.OrchestrationFailed) else None
+            closed.append(_closed(commit, ENDS[type(fact)], getattr(fact, "output", None), failure))
+        for commit in self.continued:
+            closed.append(_closed(commit, ExecutionStatus.CONTINUED_AS_NEW, None, None))
+        return closed
 
 
-def derived_seed(commit: TurnCommit, seq: int) -> str:
-    """Return the seed of an instance that another one starts: unique, as surrogate ids are never used again."""
-    return f"{commit.instance}:{commit.execution_number}:{seq}"
+def _closed(commit: TurnCommit, status: str, output: str | None, failure: str | None) -> Row:
+    length = commit.history_length + len(commit.events)
+    return commit.instance, commit.execution_number, str(status), output, failure, length
 
 
-def outcome_for_parent(fact: events.Fact, instance_id: str, seq: int) -> events.Fact:
-    """Return what a parent is told of a child's end."""
-    match fact:
-        case events.OrchestrationCompleted(output=output):
-            return events.SubOrchestrationCompleted(scheduled_seq=seq, result=output)
-        case events.OrchestrationFailed(failure=failure):
-            return events.SubOrchestrationFailed(scheduled_seq=seq, failure=failure)
-        case events.OrchestrationCanceled(reason=reason):
-            text = f"Sub-orchestration {instance_id!r} was canceled" + (f": {reason}" if reason else ".")
-            return events.SubOrchestrationFailed(scheduled_seq=seq, failure=Failure("CancelledError", text))
-        case _:
-            raise TypeError(f"{fact.kind} does not end an instance.")
+def _started_by(fact: events.OrchestrationChained) -> NewInstance:
+    return NewInstance(
+        instance_id=fact.instance_id,
+        orchestration=fact.name,
+        version=fact.version,
+        input=fact.input,
+        seed=new_seed(),
+    )
+
+
+def end_of(commit: TurnCommit) -> RuntimeStatus:
+    """Return the status of the instance after a turn."""
+    return ENDS.get(type(commit.events[-1].fact), RuntimeStatus.RUNNING) if commit.events else RuntimeStatus.RUNNING
+
+
+def shows(commit: TurnCommit) -> bool:
+    """Tell whether clients may be waiting for what a turn changes."""
+    return end_of(commit) is not RuntimeStatus.RUNNING or any(isinstance(each.fact, VISIBLE) for each in commit.events)

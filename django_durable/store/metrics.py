@@ -84,7 +84,10 @@ def system_metrics(*, using: str) -> SystemMetrics:
         models.Instance.objects.using(using)
         .order_by()
         .values_list("runtime_status")
-        .annotate(Count("id"), Sum("history_length", filter=~Q(runtime_status__in=sorted(TERMINAL)), default=0))
+        .annotate(
+            instances=Count("id"),
+            events=Sum("history_length", filter=~Q(runtime_status__in=sorted(TERMINAL)), default=0),
+        )
     )
     counted = {RuntimeStatus(status): (instances, events) for status, instances, events in rows}
     ended = models.Execution.objects.using(using).aggregate(executions=Count("*"), events=Sum("event_count", default=0))
@@ -109,9 +112,9 @@ def queue_depths(*, now: datetime, using: str) -> QueueDepths:
         .order_by("tag")
         .values_list("tag")
         .annotate(
-            Count("seq", filter=due),
-            Count("seq", filter=~due & Q(lease_owner__isnull=True)),
-            Count("seq", filter=~due & Q(lease_owner__isnull=False)),
+            ready=Count("seq", filter=due),
+            delayed=Count("seq", filter=~due & Q(lease_owner__isnull=True)),
+            running=Count("seq", filter=~due & Q(lease_owner__isnull=False)),
         )
     )
     tasks = list(rows)

@@ -97,7 +97,8 @@ def _rows(postgresql: bool, name: str, columns: str) -> str:
     if postgresql:
         return f"json_to_recordset(%s::json) AS {name} ({columns})"
     parts = ", ".join(f"json_extract(value, '$.{each}') AS {each}" for each in _names(columns))
-    return f"(SELECT {parts} FROM json_each(%s)) AS {name}"
+    # Materialized, so that these few rows drive a join and no index of the other table does.
+    return f"(WITH given AS MATERIALIZED (SELECT {parts} FROM json_each(%s)) SELECT * FROM given) AS {name}"
 
 
 def pack(columns: str, values: Iterable[Sequence[Any]]) -> str:
@@ -168,11 +169,3 @@ def delete_by_id(connection: BaseDatabaseWrapper, model: type[Model], ids: Itera
             [pack("id bigint", packed)],
         )
 
-
-def values(connection: BaseDatabaseWrapper, types: dict[str, str], given: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
-    columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
-    return f"SELECT * FROM {rows(connection, 'given', columns)}", [pack(columns, given)]
-
-
-def skip_locked(connection: BaseDatabaseWrapper) -> str:
-    return lock(connection, skip=True)

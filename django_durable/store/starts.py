@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +54,11 @@ class NewInstance:
     parent_seq: int | None = None
     root: int | None = None
     start_at: datetime | None = None
+
+
+def new_seed() -> str:
+    """Draw the seed of an instance. Guids derived from it must never repeat, not even those of another database."""
+    return secrets.token_hex(16)
 
 
 def insert_instances(

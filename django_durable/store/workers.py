@@ -13,6 +13,7 @@ from django.db.models import F
 from ..conf import settings
 from ..models import ActivityTask, Instance, Worker
 from .records import TagFilter
+from .transactions import write_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +36,23 @@ def register(
 ) -> None:
     """Write the row of a worker that starts in this process; one left over from an earlier process is replaced.
 
-    Writes: Worker.
+    Writes: Worker; one transaction.
     """
-    Worker.objects.using(using or settings.DATABASE).update_or_create(
-        worker_id=worker_id,
-        defaults={
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "tags": json.dumps(tags.as_dict()),
-            "concurrency": concurrency,
-            "metrics": "{}",
-            "started_at": now,
-            "heartbeat_at": now,
-            "stopping": False,
-        },
-    )
+    using = using or settings.DATABASE
+    with write_transaction(using):
+        Worker.objects.using(using).update_or_create(
+            worker_id=worker_id,
+            defaults={
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "tags": json.dumps(tags.as_dict()),
+                "concurrency": concurrency,
+                "metrics": "{}",
+                "started_at": now,
+                "heartbeat_at": now,
+                "stopping": False,
+            },
+        )
 
 
 def heartbeat(worker_id: str, metrics: str, now: datetime, *, using: str | None = None) -> bool:

@@ -200,7 +200,8 @@ class Dispatcher:
         return completions
 
     def _write(self, rest: list[tuple[Attempt, Outcome]]) -> None:
-        for done, lost in settle(rest, now=self._clock.now(), using=self._options.using):
+        options = self._options
+        for done, lost in settle(rest, lease=options.lease, now=self._clock.now(), using=options.using):
             self._written(done)
             if lost:
                 self._instrumentation.activity_leases_lost(lost)

@@ -20,6 +20,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -46,17 +47,19 @@ class LoopThread:
         return cancel
 
     def close(self) -> None:
-        """Cancel what runs and end the thread."""
+        """Cancel what runs and end the thread; one that author code blocks is left behind."""
         with self._lock:
             self._closing = True
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(2 * LAST_WORDS)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._main, args=(self._loop,), name="durable-asyncio", daemon=True).start()
+                loop = self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._main, args=(loop,), name="durable-asyncio", daemon=True)
+                self._thread.start()
             return self._loop
 
     def _main(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -33,6 +33,7 @@ from .outcomes import Defer, Drop, Finish, HandBack, Outcome
 BUFFER_SECONDS = 0.02
 LONGEST_BUFFER = 256
 INLINE_SLOTS = 100
+CLOSING_SECONDS = 1.0
 Finished = tuple[Attempt, Outcome]
 
 
@@ -246,15 +247,16 @@ class _Threads:
     def __init__(self, most: int, run: Callable[[Attempt, RunnableActivity], None]) -> None:
         self._most = most
         self._run = run
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._work: SimpleQueue[tuple[Attempt, RunnableActivity] | None] = SimpleQueue()
         self._started = 0
+        self._running = 0
         self._idle = 0
 
     def put(self, work: tuple[Attempt, RunnableActivity]) -> None:
         """Have one thread run this."""
         self._work.put(work)
-        with self._lock:
+        with self._changed:
             self._idle -= 1
             if self._idle >= 0 or self._started >= self._most:
                 return
@@ -264,14 +266,15 @@ class _Threads:
 
     def idle(self) -> None:
         """Note that the calling thread is about to wait for work."""
-        with self._lock:
+        with self._changed:
             self._idle += 1
 
     def close(self) -> None:
-        """End each thread once it has nothing to run."""
-        with self._lock:
+        """End the threads; return once those have closed their connections that have nothing to run."""
+        with self._changed:
             for _ in range(self._started):
                 self._work.put(None)
+            self._changed.wait_for(lambda: self._started <= self._running, CLOSING_SECONDS)
 
     def _start(self) -> None:
         threading.Thread(target=self._main, name="durable-activity", daemon=True).start()
@@ -280,10 +283,21 @@ class _Threads:
         ended = False
         try:
             while (work := self._work.get()) is not None:
+                self._note_running(1)
                 self._run(*work)
+                self._note_running(-1)
             ended = True
         finally:
             connections.close_all()
-            if not ended:
+            if ended:
+                with self._changed:
+                    self._started -= 1
+                    self._changed.notify_all()
+            else:
                 # An error of this module's own ends the thread; the work it would have taken next needs another one.
+                self._note_running(-1)
                 self._start()
+
+    def _note_running(self, change: int) -> None:
+        with self._changed:
+            self._running += change

@@ -72,8 +72,9 @@ class Catalogue:
 @activity(atomic=True)
 def publish_import(run_id: int, by: str) -> Catalogue:
     """Replace the posters on sale by those of an import; what was ordered of the old ones stays, off sale."""
-    Poster.objects.exclude(run=run_id).filter(published=True).update(published=False)
-    Poster.objects.filter(run__lt=run_id, published=False, orders=None).delete()
+    on_sale = Poster.objects.exclude(run=run_id).filter(published=True)
+    on_sale.filter(orders=None).delete()
+    on_sale.update(published=False)
     published = Poster.objects.filter(run=run_id).update(published=True)
     ImportRun.objects.filter(pk=run_id).update(status=ImportRun.Status.PUBLISHED, decided_by=by)
     return Catalogue(published, rejected=RejectedRow.objects.filter(run=run_id).count())
@@ -81,9 +82,10 @@ def publish_import(run_id: int, by: str) -> Catalogue:
 
 @activity(atomic=True)
 def discard_import(run_id: int, by: str) -> Catalogue:
-    """Remove the drafts of an import."""
+    """Remove the drafts of an import; what is published stays."""
     Poster.objects.filter(run=run_id, published=False).delete()
-    ImportRun.objects.filter(pk=run_id).update(status=ImportRun.Status.DISCARDED, decided_by=by, imported=0)
+    run = ImportRun.objects.filter(pk=run_id).exclude(status=ImportRun.Status.PUBLISHED)
+    run.update(status=ImportRun.Status.DISCARDED, decided_by=by, imported=0)
     return Catalogue(published=0, rejected=RejectedRow.objects.filter(run=run_id).count())
 
 

@@ -132,7 +132,7 @@ def support_chat(ctx: OrchestrationContext, conversation_id: int) -> Steps[dict[
             return {"answered": ctx.get_kv_value("answered") or 0}
         ctx.set_kv_value("last_answer", (yield ctx.schedule_activity(answer, conversation_id, first["value"])))
         ctx.set_kv_value("answered", (ctx.get_kv_value("answered") or 0) + 1)
-    yield ctx.continue_as_new(conversation_id)
+    return (yield ctx.continue_as_new(conversation_id))
 
 
 @orchestration

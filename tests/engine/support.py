@@ -105,6 +105,7 @@ class Host:
         input: Any = None,
         *others: Callable[..., Any],
         start: dict[str, Any] | None = None,
+        first_turn: Sequence[Fact] = (),
         rebuild: bool = True,
         **limits: int,
     ) -> None:
@@ -117,7 +118,7 @@ class Host:
         self.execution = Execution(self.environment)
         self.queue: list[QueuedMessage] = []
         self.started = started(function.__name__, input, **(start or {}))
-        self.turn(self.started)
+        self.turn(self.started, *first_turn)
 
     def _environment(self) -> FakeEnvironment:
         return FakeEnvironment(*self._functions, limits=self._limits)

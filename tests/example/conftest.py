@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from django_durable.client import OrchestrationStatus
 from django_durable.testing.plugin import durable  # noqa: F401 - a fixture
 from tests.example.support import assert_prefix_law
 
 
 @pytest.fixture
 def ended(durable):  # noqa: F811
-    """Returns the status of a row's instance, which must have ended in the given way, its histories replayable."""
+    """Returns the status of an instance, which must have ended in the given way, its histories replayable."""
 
-    def check(row: Any, expected: str = "Completed") -> Any:
-        status = durable.client.get_status(row.instance_id)
+    def check(instance_id: str, expected: str = "Completed") -> OrchestrationStatus:
+        status = durable.client.get_status(instance_id)
         assert status.runtime_status == expected, status
-        for number in durable.client.list_executions(row.instance_id):
-            assert_prefix_law(durable.client.read_execution_history(row.instance_id, number))
+        for number in durable.client.list_executions(instance_id):
+            assert_prefix_law(durable.client.read_execution_history(instance_id, number))
         return status
 
     return check

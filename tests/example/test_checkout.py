@@ -22,7 +22,7 @@ def status(order):
 def test_an_order_is_reserved_charged_and_shipped(durable, ended, poster):
     order = services.place_order(poster, quantity=3)
     durable.run()
-    output = ended(order).output
+    output = ended(order.instance_id).output
     payment = Payment.objects.get(order=order)
     assert (status(order), stock(poster), payment.amount) == (Order.Status.SHIPPED, 7, Decimal(72))
     assert output == {"receipt": payment.reference, "parcel": order.parcel}
@@ -32,7 +32,7 @@ def test_a_payment_provider_that_is_down_for_a_while_charges_once(durable, ended
     Outage.objects.create(service=PAYMENTS, failures_left=4)
     order = services.place_order(poster)
     durable.run_to_the_end()
-    ended(order)
+    ended(order.instance_id)
     assert Outage.objects.get().failures_left == 0
     assert Payment.objects.filter(status=Payment.Status.CHARGED).count() == 1
 
@@ -41,7 +41,7 @@ def test_a_payment_provider_that_stays_down_cancels_the_order(durable, ended, po
     Outage.objects.create(service=PAYMENTS, failures_left=100)
     order = services.place_order(poster)
     durable.run_to_the_end()
-    assert ended(order, "Failed").error.error_type == "example_project.shop.outside.ServiceUnavailable"
+    assert ended(order.instance_id, "Failed").error.error_type == "example_project.shop.outside.ServiceUnavailable"
     assert Outage.objects.get().failures_left == 95
     assert (status(order), stock(poster)) == (Order.Status.CANCELED, 10)
 
@@ -49,7 +49,7 @@ def test_a_payment_provider_that_stays_down_cancels_the_order(durable, ended, po
 def test_an_order_of_more_than_there_is_fails_before_anything_is_charged(durable, ended, poster):
     order = services.place_order(poster, quantity=11)
     durable.run()
-    failed = ended(order, "Failed")
+    failed = ended(order.instance_id, "Failed")
     assert failed.error.message == "There are not 11 of Lisbon, PT left."
     assert failed.custom_status == {"step": "canceled"}
     assert (status(order), stock(poster)) == (Order.Status.CANCELED, 10)
@@ -64,6 +64,6 @@ def test_an_order_canceled_while_it_is_charged_gives_everything_back(durable, en
 
     durable.client.cancel_instance(order.instance_id, "changed my mind")
     durable.run_to_the_end()
-    ended(order, "Canceled")
+    ended(order.instance_id, "Canceled")
     assert (status(order), stock(poster)) == (Order.Status.CANCELED, 10)
     assert Payment.objects.get().status == Payment.Status.REFUNDED

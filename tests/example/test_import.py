@@ -30,7 +30,9 @@ def test_the_catalogue_is_imported_approved_and_published(durable, ended):
 
     services.decide_import(run, approved=True, by="tests")
     durable.run()
-    assert ended(run).output == Catalogue(published=ROWS - rejected, rejected=rejected)
+    assert ended(run.instance_id).output == Catalogue(published=ROWS - rejected, rejected=rejected)
+    run.refresh_from_db()
+    assert (run.status, run.decided_by) == (ImportRun.Status.PUBLISHED, "tests")
     assert Poster.objects.filter(published=True).count() == ROWS - rejected
     assert str(Poster.objects.first()) == "Shanghai, CN"
 
@@ -68,7 +70,7 @@ def test_a_refused_import_leaves_no_posters(durable, ended):
     services.decide_import(run, approved=False, by="tests")
     durable.run()
     run.refresh_from_db()
-    assert ended(run).output.published == 0
+    assert ended(run.instance_id).output.published == 0
     assert (run.status, Poster.objects.count()) == (ImportRun.Status.DISCARDED, 0)
 
 
@@ -77,7 +79,7 @@ def test_an_import_that_nobody_decides_on_is_discarded_after_the_deadline(durabl
     durable.run()
     durable.advance(workflows.APPROVAL_DEADLINE)
     run.refresh_from_db()
-    assert ended(run).custom_status["text"] == "Discarded"
+    assert ended(run.instance_id).custom_status["text"] == "Discarded"
     assert (run.status, Poster.objects.count()) == (ImportRun.Status.DISCARDED, 0)
 
 
@@ -87,7 +89,7 @@ def test_a_canceled_import_takes_its_drafts_back(durable, ended):
     durable.client.cancel_instance(run.instance_id, "wrong file")
     durable.run()
     run.refresh_from_db()
-    ended(run, "Canceled")
+    ended(run.instance_id, "Canceled")
     assert (run.status, Poster.objects.count()) == (ImportRun.Status.DISCARDED, 0)
 
 
@@ -103,7 +105,7 @@ def test_an_import_canceled_while_its_chunks_run_leaves_no_drafts(durable, ended
     run = services.start_import()
     durable.run()
     run.refresh_from_db()
-    ended(run, "Canceled")
+    ended(run.instance_id, "Canceled")
     assert (run.status, Poster.objects.count()) == (ImportRun.Status.DISCARDED, 0)
 
 
@@ -111,7 +113,7 @@ def test_a_missing_file_fails_the_import_and_says_so(durable, ended):
     run = services.start_import("missing.csv")
     durable.run()
     run.refresh_from_db()
-    assert ended(run, "Failed").error.error_type == "FileNotFoundError"
+    assert ended(run.instance_id, "Failed").error.error_type == "FileNotFoundError"
     assert run.status == ImportRun.Status.DISCARDED
 
 
@@ -125,3 +127,16 @@ def test_a_new_catalogue_replaces_the_old_one_but_not_what_was_ordered_of_it(dur
     order.refresh_from_db()
     assert (poster.published, order.status) == (False, "shipped")
     assert not Poster.objects.filter(published=True).exclude(run=run).exists()
+
+
+def test_publishing_one_import_leaves_the_drafts_of_another_alone(durable):
+    first, second = services.start_import(), services.start_import()
+    durable.run()
+    services.decide_import(second, approved=True, by="tests")
+    durable.run()
+    assert Poster.objects.filter(run=first, published=False).count() == first.posters.count() > 0
+
+    services.decide_import(first, approved=True, by="tests")
+    durable.run()
+    assert not Poster.objects.filter(run=second).exists()
+    assert Poster.objects.filter(run=first, published=True).count() == first.posters.count() > 0

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from example_project.shop import services
 from example_project.shop.models import ChatMessage, ImportRun, Order
+from example_project.shop.outside import SUPPLIERS
 
 pytestmark = pytest.mark.urls("example_project.urls")
 
@@ -83,6 +84,14 @@ def test_the_page_takes_the_same_number_of_queries_however_much_it_shows(client,
 def test_the_page_has_no_inline_style_or_script(client, durable, poster):
     services.place_order(poster)
     assert not re.search(r"<script|<style| style=| on\w+=", shown(client))
+
+
+def test_prices_are_asked_for_from_the_admin(admin_client, durable, poster):
+    url = reverse("admin:shop_poster_changelist")
+    response = admin_client.post(url, {"action": "check_prices", "_selected_action": [poster.pk]}, follow=True)
+    assert "Asked about 1 poster." in response.content.decode()
+    durable.run()
+    assert poster.quotes.count() == len(SUPPLIERS)
 
 
 def test_every_table_of_the_shop_is_in_the_admin(admin_client, poster):

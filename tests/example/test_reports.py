@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from types import SimpleNamespace
 
 from example_project.shop import services
 from example_project.shop.activities import Sales
@@ -15,14 +14,14 @@ def test_sales_are_counted_by_a_child_for_each_continent(durable, ended, poster)
     order = services.place_order(poster, quantity=2)
     durable.run()
     day = order.created_at.date()
-    report = SimpleNamespace(instance_id=services.report_day(day))
+    report = services.report_day(day)
     durable.run()
 
     assert ended(report).output == Sales(posters=1, shipped_orders=1, revenue=Decimal("48.00"))
     assert DailyReport.objects.count() == len(Continent)
     europe = DailyReport.objects.get(continent=Continent.EUROPE)
     assert (europe.posters, europe.shipped_orders, europe.revenue) == (1, 1, 48)
-    ended(SimpleNamespace(instance_id=f"{report.instance_id}-EU"))
+    ended(f"{report}-EU")
 
 
 def test_asking_twice_for_a_day_reports_it_once(durable):

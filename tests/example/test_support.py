@@ -35,5 +35,5 @@ def test_a_long_conversation_goes_on_as_new_and_loses_no_message(durable, ended,
 
     durable.advance(CHAT_PATIENCE)
     conversation.refresh_from_db()
-    assert ended(conversation).output == {"answered": questions}
+    assert ended(conversation.instance_id).output == {"answered": questions}
     assert conversation.closed

@@ -19,7 +19,7 @@ from django_durable.engine.errors import InvalidArgument
 from django_durable.models import ActivityTask, Instance, Session
 from django_durable.models import Worker as WorkerRow
 from django_durable.registry import Registry
-from django_durable.store import endings, instances
+from django_durable.store import activities, endings, instances
 from django_durable.store import turns as store_turns
 from django_durable.store.records import TagFilter
 from django_durable.worker.worker import Worker
@@ -263,7 +263,7 @@ def test_an_attempt_that_timed_out_is_tried_again(registry: Registry) -> None:
 
     policy = RetryPolicy(max_attempts=2, backoff="fixed", initial=1)
     instance = start(registry, one_activity(registry, slow_once, timeout=50, retry=policy))
-    with running(registry) as worker:
+    with running(registry):
         wait_for_status(instance, "Completed")
         first.open.set()
 
@@ -310,7 +310,7 @@ def test_a_task_deleted_behind_the_workers_back_cancels_its_async_activity(regis
     assert status(instance) == "Terminated"
 
 
-def test_async_activities_use_the_orm_and_leave_no_connection(registry: Registry) -> None:
+def test_async_activities_use_the_orm(registry: Registry) -> None:
     async def enter(ctx) -> int:
         await Group.objects.acreate(name=f"group {ctx.instance_id}")
         return await Group.objects.acount()
@@ -333,7 +333,7 @@ def test_an_atomic_activity_is_exactly_once_and_joins_the_inbox(registry: Regist
     policy = RetryPolicy(max_attempts=2, backoff="none")
     name = one_activity(registry, enter, atomic=True, retry=policy)
     started = [start(registry, name) for _ in range(10)]
-    with running(registry) as worker:
+    with running(registry):
         for each in started:
             wait_for_status(each, "Completed")
 
@@ -376,13 +376,21 @@ def test_a_completion_whose_task_was_taken_over_counts_for_nothing(registry: Reg
     assert worker.metrics_snapshot()["activity_leases_lost"] >= 1
 
 
-def test_leases_are_renewed_while_an_activity_runs(registry: Registry) -> None:
-    gate = Gate()
+def test_leases_are_renewed_while_an_activity_runs(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, renewed, renew = Gate(), threading.Event(), activities.renew_activities
+
+    def renewing(*args: Any, **options: Any) -> Any:
+        lost = renew(*args, **options)
+        renewed.set()
+        return lost
+
+    monkeypatch.setattr(activities, "renew_activities", renewing)
     instance = start(registry, gated(registry, gate))
     with running(registry, lease=timedelta(seconds=1)) as worker:
         gate.wait()
         before = tasks(instance)[0].visible_at
-        wait_until(lambda: tasks(instance)[0].visible_at > before)
+        assert renewed.wait(PATIENCE)
+        assert tasks(instance)[0].visible_at > before
         assert Instance.objects.get(instance_id=instance).lease_owner == worker.worker_id
         assert tasks(instance)[0].lease_token == 1
         gate.open.set()
@@ -401,7 +409,7 @@ def test_the_details_of_a_heartbeat_reach_the_next_attempt(registry: Registry) -
 
     policy = RetryPolicy(max_attempts=2, backoff="none")
     instance = start(registry, one_activity(registry, reporting, retry=policy))
-    with running(registry) as worker:
+    with running(registry):
         wait_for_status(instance, "Completed")
 
     assert output(instance) == {"page": 7}
@@ -505,7 +513,7 @@ def test_what_ended_while_the_database_was_away_is_written_when_it_is_back(
 def test_an_expired_activity_that_nobody_serves_fails_for_its_orchestration(registry: Registry) -> None:
     name = one_activity(registry, lambda_of(Gate()), total_timeout=1, tag="nowhere")
     instance = start(registry, name)
-    with running(registry, tags=TagFilter.DEFAULT_ONLY) as worker:
+    with running(registry, tags=TagFilter.DEFAULT_ONLY):
         wait_for_status(instance, "Failed")
 
     assert failure(instance)["error_type"] == "TimeoutError"
@@ -516,7 +524,7 @@ def test_an_instance_blocked_for_missing_code_goes_on_when_a_worker_has_it(regis
     run_to_idle(Registry())
     assert status(instance) == "Blocked"
 
-    with running(registry) as worker:
+    with running(registry):
         wait_for_status(instance, "Completed")
     assert output(instance) == 4
 

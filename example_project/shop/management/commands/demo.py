@@ -13,7 +13,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
+from django_durable import DurableError
 from django_durable.client import OrchestrationStatus, client
 from example_project.shop import services
 from example_project.shop.models import Order, Outage, Poster
@@ -32,12 +35,18 @@ class Command(BaseCommand):
         parser.add_argument("--timeout", type=float, default=120, help="Seconds after which the demo gives up.")
 
     def handle(self, *, timeout: float, **options: Any) -> None:
+        migrations = MigrationExecutor(connection)
+        if migrations.migration_plan(migrations.loader.graph.leaf_nodes()):
+            raise CommandError("The database lacks migrations. Run manage.py migrate first.")
         started = time.monotonic()
         self.deadline = started + timeout
-        with self.running_worker() as self.worker:
-            self.import_catalogue()
-            self.order_a_poster()
-            self.check_a_price()
+        try:
+            with self.running_worker() as self.worker:
+                self.import_catalogue()
+                self.order_a_poster()
+                self.check_a_price()
+        except DurableError as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(self.style.SUCCESS(f"Done in {time.monotonic() - started:.1f} s."))
 
     def import_catalogue(self) -> None:

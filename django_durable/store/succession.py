@@ -1,0 +1,210 @@
+"""What turns do to other instances and to other executions of their own: starts, ends, and who is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..engine import events
+from ..engine.errors import Failure, InstanceAlreadyExists, type_name
+from ..engine.states import ExecutionStatus
+from ..models import ActivityTask, Execution, InboxMessage, Instance
+from . import sql
+from .effects import Effects
+from .inbox import Delivery
+from .starts import NewInstance, insert_instances, new_seed
+
+_CLOSED = "instance_id bigint, number bigint, status text, output text, failure text, length bigint"
+_PLACE = "instance_id bigint, execution_number bigint"
+_PARENT_ENDED, _PARENT_CANCELED = "parent ended", "parent canceled"
+
+
+class Kin(Protocol):
+    """What is known of an instance whose turn was committed: its tree, and the place of its parent's event."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def root(self) -> int | None: ...
+    @property
+    def parent(self) -> int | None: ...
+    @property
+    def parent_execution(self) -> int | None: ...
+    @property
+    def parent_seq(self) -> int | None: ...
+
+
+def carry_out(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping[int, Kin]) -> None:
+    """Start, end and cancel what the turns ask for; what has to be told to anybody is added to `effects.deliveries`.
+
+    Writes: Instance, Execution, InboxMessage, ActivityTask; in the transaction that is open. The instances of
+        `committed` must be locked by it.
+    """
+    if effects.children or effects.chained:
+        _start(connection, effects, committed)
+    if effects.canceled_children:
+        _cancel_named_children(connection, effects)
+    if effects.ended or effects.continued:
+        _close_executions(connection, effects)
+        _clear_inboxes(connection, effects)
+    if effects.continued:
+        _start_next_executions(connection, effects)
+    _tell_parents(effects, committed)
+    badly = [
+        (commit.instance, commit.execution_number)
+        for commit, fact in effects.ended
+        if not isinstance(fact, events.OrchestrationCompleted)
+    ]
+    if badly:
+        _cancel_what_was_started(connection, effects, badly)
+
+
+def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping[int, Kin]) -> None:
+    """Create children and detached instances. An id that is taken fails at the parent of a child, else silently."""
+    children = [
+        NewInstance(
+            instance_id=fact.instance_id,
+            orchestration=fact.name,
+            version=fact.version,
+            input=fact.input,
+            seed=new_seed(),
+            parent=commit.instance,
+            parent_instance_id=commit.instance_id,
+            parent_execution=commit.execution_number,
+            parent_seq=seq,
+            root=committed[commit.instance].root or commit.instance,
+        )
+        for commit, seq, fact in effects.children
+    ]
+    created = insert_instances(connection, [*children, *effects.chained], effects.now)
+    for child in children:
+        if created.pop(child.instance_id, None) is None:
+            assert child.parent is not None and child.parent_seq is not None
+            effects.deliveries.append(Delivery(child.parent, _id_is_taken(child), child.parent_execution))
+
+
+def _id_is_taken(child: NewInstance) -> events.SubOrchestrationFailed:
+    text = f"The id {child.instance_id!r} is taken by another instance. Choose another id, or none."
+    assert child.parent_seq is not None
+    return events.SubOrchestrationFailed(
+        scheduled_seq=child.parent_seq, failure=Failure(type_name(InstanceAlreadyExists), text)
+    )
+
+
+def _cancel_named_children(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    columns = "parent_id bigint, instance_id text"
+    found = sql.fetch(
+        connection,
+        f"""
+        SELECT i.id FROM {sql.rows(connection, "named", columns)}
+        JOIN {sql.table(Instance)} i ON i.instance_id = named.instance_id AND i.parent_id = named.parent_id
+        WHERE i.completed_at IS NULL ORDER BY i.id
+        """,
+        [sql.pack(columns, sorted(effects.canceled_children))],
+    )
+    _ask_to_end(effects, found, _PARENT_CANCELED)
+
+
+def _cancel_what_was_started(
+    connection: BaseDatabaseWrapper, effects: Effects, badly: Sequence[tuple[int, int]]
+) -> None:
+    """Delete the open activities of executions that ended badly, and ask their children that still run to end."""
+    packed = sql.pack(_PLACE, badly)
+    sql.execute(
+        connection,
+        f"""
+        DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number) IN (
+            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE)}
+        )
+        """,
+        [packed],
+    )
+    found = sql.fetch(
+        connection,
+        f"""
+        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE)}
+        JOIN {sql.table(Instance)} i ON i.parent_id = bad.instance_id AND i.parent_execution = bad.execution_number
+        WHERE i.completed_at IS NULL ORDER BY i.id
+        """,
+        [packed],
+    )
+    _ask_to_end(effects, found, _PARENT_ENDED)
+
+
+def _ask_to_end(effects: Effects, found: Sequence[tuple[Any, ...]], reason: str) -> None:
+    request = events.OrchestrationCancelRequested(reason=reason)
+    effects.deliveries += [Delivery(pk, request) for (pk,) in found]
+
+
+def _close_executions(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    sql.execute(
+        connection,
+        f"""
+        UPDATE {sql.table(Execution)} AS e
+        SET status = closed.status, output = closed.output, failure = closed.failure, event_count = closed.length,
+            completed_at = %s
+        FROM {sql.rows(connection, "closed", _CLOSED)}
+        WHERE e.instance_id = closed.instance_id AND e.number = closed.number
+        """,
+        [sql.moment(connection, effects.now), sql.pack(_CLOSED, effects.closed_executions())],
+    )
+
+
+def _clear_inboxes(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    """Delete all messages of instances that ended, and those of an execution of instances that continued as new."""
+    if effects.ended:
+        sql.execute(
+            connection,
+            f"""
+            DELETE FROM {sql.table(InboxMessage)} WHERE instance_id IN (
+                SELECT id FROM {sql.rows(connection, "ended", "id bigint")}
+            )
+            """,
+            [sql.pack("id bigint", [(commit.instance,) for commit, _ in effects.ended])],
+        )
+    if effects.continued:
+        places = [(commit.instance, commit.execution_number) for commit in effects.continued]
+        sql.execute(
+            connection,
+            f"""
+            DELETE FROM {sql.table(InboxMessage)} WHERE (instance_id, execution_number) IN (
+                SELECT instance_id, execution_number FROM {sql.rows(connection, "past", _PLACE)}
+            )
+            """,
+            [sql.pack(_PLACE, places)],
+        )
+
+
+def _start_next_executions(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    at, rows = sql.moment(connection, effects.now), []
+    for commit in effects.continued:
+        start = commit.next_start
+        assert start is not None
+        version, running = commit.next_version or start.version, ExecutionStatus.RUNNING.value
+        rows.append((commit.instance, commit.execution_number + 1, version, running, start.input, at))
+    columns = ("instance_id", "number", "version", "status", "input", "started_at")
+    sql.insert_rows(connection, Execution, columns, rows)
+
+
+def _tell_parents(effects: Effects, committed: Mapping[int, Kin]) -> None:
+    for commit, fact in effects.ended:
+        kin = committed[commit.instance]
+        if kin.parent is not None and kin.parent_seq is not None:
+            told = outcome_for_parent(fact, commit.instance_id, kin.parent_seq)
+            effects.deliveries.append(Delivery(kin.parent, told, kin.parent_execution))
+
+
+def outcome_for_parent(fact: events.Fact, instance_id: str, seq: int) -> events.Fact:
+    """Return what a parent is told of a child's end; `seq` is that of its `SubOrchestrationScheduled`."""
+    match fact:
+        case events.OrchestrationCompleted(output=output):
+            return events.SubOrchestrationCompleted(scheduled_seq=seq, result=output)
+        case events.OrchestrationFailed(failure=failure):
+            return events.SubOrchestrationFailed(scheduled_seq=seq, failure=failure)
+        case events.OrchestrationCanceled(reason=reason):
+            text = f"Sub-orchestration {instance_id!r} was canceled" + (f": {reason}" if reason else ".")
+            return events.SubOrchestrationFailed(scheduled_seq=seq, failure=Failure("CancelledError", text))
+        case _:
+            raise TypeError(f"{fact.kind} does not end an instance.")
