@@ -241,7 +241,9 @@ class ActivityTask(models.Model):
         verbose_name = _("activity task")
         verbose_name_plural = _("activity tasks")
         indexes = [
-            models.Index(fields=["tag", "visible_at"], name="durable_task_visible"),
+            models.Index(fields=["tag", "-priority", "visible_at", "instance", "seq"], name="durable_task_first"),
+            models.Index(fields=["visible_at"], name="durable_task_visible"),
+            models.Index(fields=["expires_at"], name="durable_task_expires", condition=Q(expires_at__isnull=False)),
             models.Index(fields=["session_id"], name="durable_task_by_session", condition=~Q(session_id="")),
         ]
 

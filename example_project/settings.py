@@ -50,7 +50,9 @@ ASGI_APPLICATION = "example_project.asgi.application"
 WSGI_APPLICATION = "example_project.wsgi.application"
 
 DATABASE_URL = os.environ.get("DATABASE_URL")
-DATABASES = {"default": database_from_url(DATABASE_URL) if DATABASE_URL else sqlite(BASE_DIR / "example_project" / "db.sqlite3")}
+DATABASES = {
+    "default": database_from_url(DATABASE_URL) if DATABASE_URL else sqlite(BASE_DIR / "example_project" / "db.sqlite3")
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 USE_TZ = True

@@ -21,6 +21,7 @@ from .operating import Inspecting, Retaining, Steering
 from .reading import Reading
 from .records import OrchestrationStatus, StartResult
 from .starting import Starting
+from .surveying import Surveying
 
 __all__ = [
     "Client",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-class Client(Starting, Reading, Steering, Inspecting, Retaining):
+class Client(Starting, Reading, Steering, Inspecting, Retaining, Surveying):
     """Everything a caller may ask of instances. Holds no connection: it uses that of the calling thread.
 
     Args:

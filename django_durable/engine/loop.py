@@ -6,7 +6,7 @@ Timers it is asked for become durable timers of the execution. Tasks and futures
 so sets of them (`asyncio.wait` returns two) iterate alike on every replay. Whatever would do I/O, use a thread or wait
 for something that no history records raises `ForbiddenInOrchestration`.
 
-Steps are counted, those of the loop and those of the verbs that answer at once, so code that spins is stopped.
+Steps are counted, those of the loop and what the code asks for between them, so code that spins is stopped.
 
 The loop owns its tasks until they are done: nothing that an author forgot is left to the garbage collector, whose
 moment no history records. `dispose` closes what is left, with nobody to listen.
@@ -62,6 +62,7 @@ class OrchestrationFuture(asyncio.Future[T]):
     """A future that hashes by creation order."""
 
     def __init__(self, *, loop: OrchestrationLoop) -> None:
+        loop.count_step()
         self._order = loop.next_order()
         super().__init__(loop=loop)
 
@@ -134,7 +135,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def run_until_idle(self, steps: int) -> None:
         """Run what is ready until nothing is.
 
-        Raises: StepBudgetExceeded: still not idle after `steps` callbacks and verbs. Fail the execution.
+        Raises: StepBudgetExceeded: still not idle after `steps` callbacks, futures and commands. Fail the execution.
         """
         ready = self._ready
         self._steps_left = steps
@@ -155,9 +156,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
             raise StepBudgetExceeded(steps)
 
     def count_step(self) -> None:
-        """Count a verb that code may call without ever suspending. Raises: OutOfSteps."""
+        """Count something that code may ask for without ever suspending: a command, a future. Raises: OutOfSteps."""
         self._steps_left -= 1
-        if self._steps_left < 0:
+        if self._steps_left < 0 and self.is_running() and not self._disposed:
             raise OutOfSteps
 
     @contextmanager

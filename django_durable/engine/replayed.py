@@ -287,8 +287,6 @@ class ReplayedProgram:
 
     def resolved(self, value: Any) -> DurableFuture[Any]:
         """Return a future that has `value` already and no command."""
-        if not self._inert:
-            self.loop.count_step()
         future = DurableFuture[Any](loop=self.loop)
         future.set_result(value)
         return future

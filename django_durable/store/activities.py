@@ -1,7 +1,12 @@
 """Activity tasks: claiming them, recording how they ended, keeping their leases.
 
-A task's row exists for as long as its outcome is due. `visible_at` is when it may be claimed: when it is due, or when the
-lease of whoever runs it ends. A row that is gone tells whoever runs it that it was canceled, or that its instance was.
+A task's row exists for as long as its outcome is due. `visible_at` is when it may be claimed: when it is due, or when
+the lease of whoever runs it ends. A row that is gone tells whoever runs it that it, or its instance, was canceled.
+
+Every write names the lease token. Claiming a task and giving it back both move the token on, so that whoever had the
+task before can write nothing any more; and what ran is only recorded while its lease is not over.
+
+Nothing locks a row for as long as an activity runs: its lease must be renewable and the activity cancelable meanwhile.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F, Min
+from django.db.models import Min
 
 from ..conf import settings
 from ..engine.errors import LeaseLost
@@ -21,6 +26,7 @@ from ..engine.events import ActivityCompleted, ActivityFailed, Payload
 from ..models import ActivityTask, Instance
 from . import sessions as session_store
 from . import sql
+from .due import Due, due_tasks, served_tags
 from .inbox import Delivery, deliver
 from .records import ClaimedTask, SessionLimits, TagFilter, TaskKey
 from .transactions import write_transaction
@@ -29,7 +35,21 @@ from .wakeups import notify
 Leased = tuple[TaskKey, int]
 """A task and the lease token it is held by."""
 
-_KEY = "instance_id = %s AND execution_number = %s AND seq = %s"
+WINDOW = 4
+"""How many times the tasks wanted are looked at: others look at the same ones, and take some."""
+
+LOOKS = 3
+"""How often a claim looks again because others took what it had found, or because it may not have the session."""
+
+_PLACE = "instance bigint, execution bigint, seq bigint"
+_LEASED = f"{_PLACE}, token bigint"
+_ORDERED = f"{_PLACE}, place bigint"
+_GIVEN_BACK = f"{_LEASED}, visible_at timestamptz, attempts bigint, failures text"
+_SAME = "t.instance_id = given.instance AND t.execution_number = given.execution AND t.seq = given.seq"
+_RETURNED = (
+    "instance_id, execution_number, seq, name, input, tag, session_id, attempt, deliveries, retry, start_to_close_ms, "
+    "expires_at, failures, heartbeat, lease_token, created_at"
+)
 
 
 def claim_activities(
@@ -46,76 +66,82 @@ def claim_activities(
 
     Tasks of a session are only given to the worker that owns it; an unowned session becomes this worker's, up to
     `sessions.max_sessions` of them. Without `sessions` no such task is given.
+    Returns: the tasks, in that order. Fewer than `limit` means that there are no more for this worker, except where
+        others claim at the same time.
     Writes: ActivityTask (lease), Session; one transaction, none when nothing is due.
     """
-    using = using or settings.DATABASE
-    connection = connections[using]
-    if limit <= 0 or not (tags.any or tags.untagged or tags.names):
-        return []
-    due = _due(connection, tags, sessions, worker_id, limit, now)
-    if not due:
-        return []
-    with write_transaction(using):
-        wanted = session_store.take_sessions(connection, worker_id, due, sessions, lease, now)
-        return _lease(connection, worker_id, wanted, lease, now)
-
-
-def _due(
-    connection: BaseDatabaseWrapper,
-    tags: TagFilter,
-    sessions: SessionLimits | None,
-    worker_id: str,
-    limit: int,
-    now: datetime,
-) -> list[tuple[TaskKey, str]]:
-    """Return `(key, session id)` of what is due and not in a session that somebody else owns."""
-    at = sql.moment(connection, now)
-    served = sorted(tags.names) + ([""] if tags.untagged else [])
-    by_tag = "TRUE" if tags.any else f"t.tag IN ({sql.marks(served)})"
-    by_session = session_store.SERVABLE if sessions is not None else "t.session_id = ''"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT t.instance_id, t.execution_number, t.seq, t.session_id FROM {sql.table(ActivityTask)} t
-            WHERE {by_tag} AND t.visible_at <= %s AND {by_session}
-            ORDER BY t.priority DESC, t.visible_at LIMIT %s
-            """,
-            [*([] if tags.any else served), at, *([at, worker_id] if sessions is not None else []), limit],
+    connection = connections[using or settings.DATABASE]
+    served = served_tags(connection, tags)
+    claimed: list[ClaimedTask] = []
+    only_owned = False
+    for _ in range(LOOKS):
+        wanted = limit - len(claimed)
+        due = due_tasks(
+            connection, served, worker_id, WINDOW * wanted, now, sessions=sessions is not None, only_owned=only_owned
         )
-        return [(TaskKey(*key), session) for *key, session in cursor.fetchall()]
+        if not due or wanted <= 0:
+            break
+        allowed, got = _claim(connection, worker_id, due, wanted, sessions, lease, now)
+        claimed += got
+        if len(got) == wanted or len(allowed) == len(due) == len(got):
+            break
+        only_owned = len(allowed) < len(due)
+    return claimed
+
+
+def _claim(
+    connection: BaseDatabaseWrapper,
+    worker_id: str,
+    due: Sequence[Due],
+    limit: int,
+    sessions: SessionLimits | None,
+    lease: timedelta,
+    now: datetime,
+) -> tuple[list[TaskKey], list[ClaimedTask]]:
+    """Lease tasks, with their sessions. Returns: those that this worker may have, and those that it got."""
+    if not any(each.session for each in due):
+        keys = [each.key for each in due]
+        return keys, _lease(connection, worker_id, keys, limit, lease, now)
+    with write_transaction(connection.alias):
+        wanted = [each.session for each in due if each.session]
+        taken = session_store.take_sessions(connection, worker_id, wanted, sessions, lease, now)
+        keys = [each.key for each in due if not each.session or each.session in taken]
+        return keys, _lease(connection, worker_id, keys, limit, lease, now)
 
 
 def _lease(
-    connection: BaseDatabaseWrapper, worker_id: str, keys: Sequence[TaskKey], lease: timedelta, now: datetime
+    connection: BaseDatabaseWrapper,
+    worker_id: str,
+    keys: Sequence[TaskKey],
+    limit: int,
+    lease: timedelta,
+    now: datetime,
 ) -> list[ClaimedTask]:
+    """Take the leases of the first `limit` of `keys` that can be had, in their order."""
     if not keys:
         return []
-    picked = " OR ".join([f"({_KEY})"] * len(keys))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE {sql.table(ActivityTask)}
-            SET lease_owner = %s, lease_token = lease_token + 1, deliveries = deliveries + 1, visible_at = %s
-            WHERE (instance_id, execution_number, seq) IN (
-                SELECT instance_id, execution_number, seq FROM {sql.table(ActivityTask)}
-                WHERE ({picked}) AND visible_at <= %s
-                ORDER BY instance_id, execution_number, seq {sql.skip_locked(connection)}
-            )
-            RETURNING instance_id, execution_number, seq, name, input, tag, session_id, attempt, deliveries, retry,
-                      start_to_close_ms, expires_at, failures, heartbeat, lease_token, created_at, priority
-            """,
-            [
-                worker_id,
-                sql.moment(connection, now + lease),
-                *(value for key in keys for value in key),
-                sql.moment(connection, now),
-            ],
+    rows = sql.fetch(
+        connection,
+        f"""
+        WITH free AS MATERIALIZED (
+            SELECT given.instance, given.execution, given.seq AS event
+            FROM {sql.rows(connection, "given", _ORDERED)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+            WHERE t.visible_at <= %s ORDER BY given.place LIMIT %s {sql.lock(connection, skip=True, of="t")}
         )
-        rows = cursor.fetchall()
-    rows.sort(key=lambda row: (-row[16], *row[:3]))
+        UPDATE {sql.table(ActivityTask)} AS t
+        SET lease_owner = %s, lease_token = lease_token + 1, deliveries = deliveries + 1, visible_at = %s
+        FROM free WHERE t.instance_id = free.instance AND t.execution_number = free.execution AND t.seq = free.event
+        RETURNING {_RETURNED}
+        """,
+        [
+            sql.pack(_ORDERED, [(*key, place) for place, key in enumerate(keys)]),
+            *(sql.moment(connection, now), limit, worker_id, sql.moment(connection, now + lease)),
+        ],
+    )
     instances = Instance.objects.using(connection.alias).filter(id__in={row[0] for row in rows})
     names = {each[0]: each[1:] for each in instances.values_list("id", "instance_id", "orchestration", "version")}
-    return [_claimed(row, names[row[0]]) for row in rows if row[0] in names]
+    taken = {TaskKey(*row[:3]): row for row in rows}
+    return [_claimed(taken[key], names[key.instance]) for key in keys if key in taken and key.instance in names]
 
 
 def _claimed(row: tuple[Any, ...], instance: tuple[str, str, str]) -> ClaimedTask:
@@ -151,39 +177,57 @@ def finish_activities(
 ) -> set[TaskKey]:
     """Record outcomes and deliver them to the instances' inboxes; one transaction.
 
+    An outcome of something that ran (it has `started_ms`) needs a lease that is not over. One of a task that was never
+    started, because its time is up or it is poisoned, needs only that nobody has claimed the task since.
     Returns: tasks whose lease was lost or that are gone. Their outcomes count for nothing; drop them.
     Writes: ActivityTask (deleted, guarded by token), InboxMessage.
     """
-    using = using or settings.DATABASE
-    lost: set[TaskKey] = set()
-    with write_transaction(using) as connection:
-        deliveries = []
-        for key, token, fact in sorted(finished, key=lambda each: each[0]):
-            if _delete(connection, key, token):
-                deliveries.append(Delivery(key.instance, fact, key.execution))
-            else:
-                lost.add(key)
-        deliver(connection, deliveries, now)
-        if deliveries:
-            notify(using, work=True)
-    return lost
+    if not finished:
+        return set()
+    facts = {key: fact for key, _, fact in finished}
+    with write_transaction(using or settings.DATABASE) as connection:
+        done: set[TaskKey] = set()
+        for ran in (True, False):
+            leased = [(*key, token) for key, token, fact in finished if (fact.started_ms is not None) is ran]
+            if leased:
+                done |= _delete(connection, leased, now if ran else None)
+        _deliver_outcomes(connection, {key: fact for key, fact in facts.items() if key in done}, now)
+    return set(facts) - done
 
 
-def _delete(connection: BaseDatabaseWrapper, key: TaskKey, token: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {sql.table(ActivityTask)} WHERE {_KEY} AND lease_token = %s", [*key, token])
-        return bool(cursor.rowcount)
+def _delete(
+    connection: BaseDatabaseWrapper, leased: Sequence[tuple[int, ...]], leased_at: datetime | None
+) -> set[TaskKey]:
+    """Delete tasks that still have their token and, with `leased_at`, a lease that is not over then."""
+    in_time = "" if leased_at is None else "AND t.visible_at > %s"
+    rows = sql.fetch(
+        connection,
+        f"""
+        WITH held AS MATERIALIZED (
+            SELECT given.instance, given.execution, given.seq AS event
+            FROM {sql.rows(connection, "given", _LEASED)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+            WHERE t.lease_token = given.token {in_time}
+            ORDER BY t.instance_id, t.execution_number, t.seq {sql.lock(connection, of="t")}
+        )
+        DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq) IN (SELECT * FROM held)
+        RETURNING instance_id, execution_number, seq
+        """,
+        [sql.pack(_LEASED, leased), *([] if leased_at is None else [sql.moment(connection, leased_at)])],
+    )
+    return {TaskKey(*row) for row in rows}
 
 
-def lock_activity(key: TaskKey, token: int, *, using: str | None = None) -> None:
-    """Lock a task's row until the transaction that is open ends, so that nobody else can claim it.
-
-    Raises: LeaseLost: the lease is no longer held. Leave the transaction by raising; nothing of it may be kept.
-    """
-    using = using or settings.DATABASE
-    rows = _rows(key, token, using)
-    if not rows.select_for_update().exists():
-        raise LeaseLost(f"activity task {key.seq} of instance {key.instance}")
+def _deliver_outcomes(
+    connection: BaseDatabaseWrapper, facts: Mapping[TaskKey, ActivityCompleted | ActivityFailed], now: datetime
+) -> None:
+    """Deliver outcomes to the instances that are still there."""
+    if not facts:
+        return
+    instances = Instance.objects.using(connection.alias).filter(id__in={key.instance for key in facts})
+    there = set(instances.values_list("id", flat=True))
+    outcomes = [Delivery(key.instance, fact, key.execution) for key, fact in facts.items() if key.instance in there]
+    deliver(connection, outcomes, now)
+    notify(connection.alias, work=True)
 
 
 def finish_activity_in_transaction(
@@ -191,86 +235,117 @@ def finish_activity_in_transaction(
 ) -> None:
     """Record one outcome in the transaction that is open, with whatever else it writes.
 
-    Raises: LeaseLost: as `lock_activity`.
+    Where an open write transaction keeps everybody else from writing, nobody can have taken the task over and nobody
+    could renew the lease; only the token counts then.
+    Raises: LeaseLost: the task is gone, or the lease is no longer held. Leave the transaction by raising; nothing of it
+        may be kept.
     Writes: ActivityTask (deleted, guarded by token), InboxMessage.
     """
-    using = using or settings.DATABASE
-    connection = connections[using]
-    if not _delete(connection, key, token):
+    connection = connections[using or settings.DATABASE]
+    if not _delete(connection, [(*key, token)], None if sql.one_writer(connection) else now):
         raise LeaseLost(f"activity task {key.seq} of instance {key.instance}")
-    deliver(connection, [Delivery(key.instance, fact, key.execution)], now)
-    notify(using, work=True)
+    _deliver_outcomes(connection, {key: fact}, now)
 
 
-def retry_activities(
-    retried: Iterable[tuple[TaskKey, int, datetime, Payload]], *, using: str | None = None
-) -> None:
-    """Make failed tasks due again at a time, with their failures so far; those whose lease is lost stay as they are.
+def retry_activities(retried: Iterable[tuple[TaskKey, int, datetime, Payload]], *, using: str | None = None) -> None:
+    """Make failed tasks due again at a time, as their next attempt, whose deliveries count anew.
 
-    Writes: ActivityTask (guarded by token); one transaction.
+    Args:
+        retried: Key, lease token, when it is due, and the failures so far as JSON text. Those whose lease is lost stay
+            as they are.
+    Writes: ActivityTask (guarded by token); one statement.
     """
-    using = using or settings.DATABASE
-    with write_transaction(using):
-        for key, token, visible_at, failures in sorted(retried):
-            _rows(key, token, using).update(
-                attempt=F("attempt") + 1, visible_at=visible_at, failures=failures, lease_owner=None
-            )
-        notify(using, work=True)
+    _give_back([(*key, token, due, 1, failures) for key, token, due, failures in retried], using)
 
 
 def hand_back(leased: Iterable[Leased], now: datetime, *, using: str | None = None) -> None:
     """Give tasks that were not run to whoever wants them, now; it does not count as a delivery.
 
-    Writes: ActivityTask (guarded by token); one transaction.
+    Writes: ActivityTask (guarded by token); one statement.
     """
-    using = using or settings.DATABASE
-    with write_transaction(using):
-        for key, token in sorted(leased):
-            _rows(key, token, using).update(visible_at=now, lease_owner=None, deliveries=F("deliveries") - 1)
-        notify(using, work=True)
+    _give_back([(*key, token, now, 0, None) for key, token in leased], using)
 
 
 def defer(leased: Iterable[Leased], until: datetime, now: datetime, *, using: str | None = None) -> None:
     """Give tasks back that this worker cannot run, not to be claimed before `until`. Writes: as `hand_back`."""
-    using = using or settings.DATABASE
-    with write_transaction(using):
-        for key, token in sorted(leased):
-            _rows(key, token, using).update(visible_at=until, lease_owner=None, deliveries=F("deliveries") - 1)
+    _give_back([(*key, token, until, 0, None) for key, token in leased], using)
 
 
-def _rows(key: TaskKey, token: int, using: str) -> Any:
-    return ActivityTask.objects.using(using).filter(
-        instance_id=key.instance, execution_number=key.execution, seq=key.seq, lease_token=token
-    )
+def _give_back(given: Sequence[tuple[Any, ...]], using: str | None) -> None:
+    """Unlease tasks. Each of `given` is key, token, when it is due, attempts that this adds, and failures if new."""
+    if not given:
+        return
+    with write_transaction(using or settings.DATABASE) as connection:
+        rows = [(*each[:4], sql.moment(connection, each[4]), *each[5:]) for each in given]
+        sql.execute(
+            connection,
+            f"""
+            WITH back AS MATERIALIZED (
+                SELECT given.instance, given.execution, given.seq AS event, given.visible_at AS due, given.attempts,
+                       given.failures AS known
+                FROM {sql.rows(connection, "given", _GIVEN_BACK)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+                WHERE t.lease_token = given.token AND t.lease_owner IS NOT NULL
+                ORDER BY t.instance_id, t.execution_number, t.seq {sql.lock(connection, of="t")}
+            )
+            UPDATE {sql.table(ActivityTask)} AS t
+            SET lease_owner = NULL, lease_token = lease_token + 1, visible_at = back.due,
+                attempt = attempt + back.attempts, failures = COALESCE(back.known, failures),
+                deliveries = CASE WHEN back.attempts = 1 OR deliveries = 0 THEN 0 ELSE deliveries - 1 END
+            FROM back
+            WHERE t.instance_id = back.instance AND t.execution_number = back.execution AND t.seq = back.event
+            """,
+            [sql.pack(_GIVEN_BACK, rows)],
+        )
+        notify(connection.alias, work=True)
 
 
 def renew_activities(
     worker_id: str, leased: Mapping[TaskKey, int], lease: timedelta, now: datetime, *, using: str | None = None
 ) -> set[TaskKey]:
-    """Extend the leases of all tasks of this worker; one statement.
+    """Extend the leases of tasks that run; one statement, and one more where not all were extended.
 
-    Returns: those of `leased` that are gone or somebody else's: canceled, or taken over. Tell whoever runs them.
-    Writes: ActivityTask (guarded by owner).
+    A row that somebody has locked, to record its outcome or to delete it, is left out and counts as held.
+    Returns: those of `leased` that are gone, somebody else's, or were not renewed in time. Tell whoever runs them.
+    Writes: ActivityTask (guarded by owner, token and lease).
     """
-    using = using or settings.DATABASE
-    ActivityTask.objects.using(using).filter(lease_owner=worker_id, visible_at__gt=now).update(visible_at=now + lease)
-    return find_lost(leased, using=using)
+    if not leased:
+        return set()
+    connection = connections[using or settings.DATABASE]
+    mine = f"""
+        SELECT t.instance_id AS instance, t.execution_number AS execution, t.seq AS event
+        FROM {sql.rows(connection, "given", _LEASED)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+        WHERE t.lease_token = given.token AND t.lease_owner = %s AND t.visible_at > %s
+    """
+    packed = sql.pack(_LEASED, [(*key, token) for key, token in leased.items()])
+    params = [packed, worker_id, sql.moment(connection, now)]
+    renewed = sql.fetch(
+        connection,
+        f"""
+        WITH mine AS MATERIALIZED ({mine} {sql.lock(connection, skip=True, of="t")})
+        UPDATE {sql.table(ActivityTask)} AS t SET visible_at = %s FROM mine
+        WHERE t.instance_id = mine.instance AND t.execution_number = mine.execution AND t.seq = mine.event
+        RETURNING instance_id, execution_number, seq
+        """,
+        [*params, sql.moment(connection, now + lease)],
+    )
+    left = set(leased) - {TaskKey(*row) for row in renewed}
+    return left - {TaskKey(*row) for row in sql.fetch(connection, mine, params)} if left else left
 
 
 def find_lost(leased: Mapping[TaskKey, int], *, using: str | None = None) -> set[TaskKey]:
-    """Return those of `leased` that are gone or held by another token; one query."""
+    """Return those of `leased` that are gone or held by another token; one query that locks nothing."""
     if not leased:
         return set()
-    using = using or settings.DATABASE
-    connection = connections[using]
-    picked = " OR ".join([f"({_KEY})"] * len(leased))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT instance_id, execution_number, seq, lease_token FROM {sql.table(ActivityTask)} WHERE {picked}",
-            [value for key in leased for value in key],
-        )
-        found = {TaskKey(*key): token for *key, token in cursor.fetchall()}
-    return {key for key, token in leased.items() if found.get(key) != token}
+    connection = connections[using or settings.DATABASE]
+    found = sql.fetch(
+        connection,
+        f"""
+        SELECT t.instance_id, t.execution_number, t.seq FROM {sql.rows(connection, "given", _LEASED)}
+        JOIN {sql.table(ActivityTask)} t ON {_SAME} AND t.lease_token = given.token
+        """,
+        [sql.pack(_LEASED, [(*key, token) for key, token in leased.items()])],
+    )
+    return set(leased) - {TaskKey(*row) for row in found}
 
 
 def record_heartbeat(
@@ -278,14 +353,16 @@ def record_heartbeat(
 ) -> bool:
     """Store what a running activity reports, and extend its lease. Returns: whether the lease is still held.
 
-    Writes: ActivityTask (guarded by token).
+    Writes: ActivityTask (guarded by token and lease).
     """
-    using = using or settings.DATABASE
-    return bool(_rows(key, token, using).update(heartbeat=details, visible_at=now + lease))
+    mine = ActivityTask.objects.using(using or settings.DATABASE).filter(
+        instance_id=key.instance, execution_number=key.execution, seq=key.seq, lease_token=token, visible_at__gt=now
+    )
+    return bool(mine.update(heartbeat=details, visible_at=now + lease))
 
 
 def next_due_activity(now: datetime, *, using: str | None = None) -> datetime | None:
-    """Return when the next task becomes due that is not yet: a retry, or a lease that ends."""
-    rows = ActivityTask.objects.using(using or settings.DATABASE).filter(visible_at__gt=now)
-    due: datetime | None = rows.aggregate(due=Min("visible_at"))["due"]
+    """Return when the next task becomes due that is not yet: a retry, or a lease that ends; one look into an index."""
+    later = ActivityTask.objects.using(using or settings.DATABASE).filter(visible_at__gt=now)
+    due: datetime | None = later.aggregate(due=Min("visible_at"))["due"]
     return due

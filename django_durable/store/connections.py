@@ -10,6 +10,11 @@ DatabaseFault = Error
 """Whatever a database raises, for callers above this layer."""
 
 
+def aliases() -> list[str]:
+    """Return the names of the project's databases."""
+    return list(connections)
+
+
 def refresh() -> None:
     """Do for this thread's connections what Django does before and after a request.
 

@@ -88,9 +88,7 @@ def matching(filter: InstanceFilter, *, using: str) -> QuerySet[models.Instance]
     if filter.statuses is not None:
         found = found.filter(runtime_status__in=filter.statuses)
     if filter.instance_id_prefix:
-        prefix = filter.instance_id_prefix
-        # LIKE finds them by index, and on SQLite ignores case; the second condition is exact on both.
-        found = found.alias(start=Left("instance_id", len(prefix))).filter(instance_id__startswith=prefix, start=prefix)
+        found = starting_with(found, filter.instance_id_prefix)
     if filter.has_parent is not None:
         found = found.filter(parent__isnull=not filter.has_parent)
     exact = {
@@ -103,3 +101,9 @@ def matching(filter: InstanceFilter, *, using: str) -> QuerySet[models.Instance]
         "completed_at__lt": filter.completed_before,
     }
     return found.filter(**{name: value for name, value in exact.items() if value is not None})
+
+
+def starting_with(found: QuerySet[models.Instance], prefix: str) -> QuerySet[models.Instance]:
+    """Return those whose instance id starts with a prefix; case matters."""
+    # LIKE finds them by index, and on SQLite ignores case; the second condition is exact on both.
+    return found.alias(start=Left("instance_id", len(prefix))).filter(instance_id__startswith=prefix, start=prefix)

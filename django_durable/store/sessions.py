@@ -1,90 +1,111 @@
 """Sessions: which worker owns the activities that name one.
 
-A session is owned through a lease that its worker renews while the session has been active lately. Taking a session and
-its first task is one transaction. A worker that stops gives its sessions back; one that dies loses them with the lease.
+A session is owned through a lease. Its worker renews it while the session has open activities or had one lately; then
+it lets go. Taking a session and leasing its first task is one transaction. A worker that stops gives its sessions back;
+one that dies loses them with the lease. Where no activity names a session, none of this costs a statement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
-from ..models import Session
+from ..models import ActivityTask, Session
 from . import sql
-from .records import SessionLimits, TaskKey
+from .records import SessionLimits
+from .transactions import write_transaction
 
-SERVABLE = (
-    "(t.session_id = '' OR NOT EXISTS (SELECT 1 FROM "
-    + sql.table(Session)
-    + " s WHERE s.session_id = t.session_id AND s.lease_until > %s AND s.worker_id <> %s))"
-)
-"""Condition on a task `t`: no session, or one that nobody else owns. Parameters: now, worker id."""
+_ASKED = "session_id text, worker_id text, lease_until timestamptz, active_at timestamptz"
+
+
+def condition(worker_id: str, at: Any, *, serves: bool, only_owned: bool) -> tuple[str, list[Any]]:
+    """Return the condition, and its parameters, for a task `t` to be this worker's as far as sessions go.
+
+    Args:
+        serves: Whether the worker takes tasks with a session at all.
+        only_owned: Whether only of sessions that it owns already.
+    """
+    if not serves:
+        return "t.session_id = ''", []
+    owner, wanted = ("=", "EXISTS") if only_owned else ("<>", "NOT EXISTS")
+    owned = f"SELECT 1 FROM {sql.table(Session)} s WHERE s.session_id = t.session_id AND s.lease_until > %s"
+    return f"(t.session_id = '' OR {wanted} ({owned} AND s.worker_id {owner} %s))", [at, worker_id]
 
 
 def take_sessions(
     connection: BaseDatabaseWrapper,
     worker_id: str,
-    due: Sequence[tuple[TaskKey, str]],
+    wanted: Sequence[str],
     limits: SessionLimits | None,
     lease: timedelta,
     now: datetime,
-) -> list[TaskKey]:
-    """Take the sessions that `due` tasks need and return the tasks this worker may lease.
+) -> set[str]:
+    """Take sessions that nobody else owns, in the order in which they are wanted, as far as there is room.
 
+    Returns: those of `wanted` that are this worker's now.
     Writes: Session (inserted, or updated where its lease is over or this worker's); in the transaction that is open.
     """
-    wanted = {session for _, session in due if session}
-    if not wanted or limits is None:
-        return [key for key, session in due if not session]
+    if limits is None:
+        return set()
     owned = set(
         Session.objects.using(connection.alias)
         .filter(worker_id=worker_id, lease_until__gt=now)
         .values_list("session_id", flat=True)
     )
-    room = max(limits.max_sessions - len(owned), 0)
-    asked = sorted(wanted & owned) + sorted(wanted - owned)[:room]
-    taken = _upsert(connection, worker_id, asked, lease, now)
-    return [key for key, session in due if not session or session in taken]
-
-
-def _upsert(
-    connection: BaseDatabaseWrapper, worker_id: str, asked: Sequence[str], lease: timedelta, now: datetime
-) -> set[str]:
+    new = [each for each in dict.fromkeys(wanted) if each not in owned]
+    asked = sorted(owned.intersection(wanted).union(new[: max(limits.max_sessions - len(owned), 0)]))
+    if not asked:
+        return set()
     at, until = sql.moment(connection, now), sql.moment(connection, now + lease)
-    taken: set[str] = set()
-    with connection.cursor() as cursor:
-        for session_id in asked:
-            cursor.execute(
-                f"""
-                INSERT INTO {sql.table(Session)} AS s (session_id, worker_id, lease_until, last_activity_at)
-                VALUES (%s, %s, %s, %s)
-                ON CONFLICT (session_id) DO UPDATE
-                SET worker_id = excluded.worker_id, lease_until = excluded.lease_until,
-                    last_activity_at = excluded.last_activity_at
-                WHERE s.worker_id = excluded.worker_id OR s.lease_until <= %s
-                """,
-                [session_id, worker_id, until, at, at],
-            )
-            if cursor.rowcount:
-                taken.add(session_id)
-    return taken
+    # In the order of their ids, so that two workers that want the same ones do not wait for each other.
+    taken = sql.fetch(
+        connection,
+        f"""
+        INSERT INTO {sql.table(Session)} AS s (session_id, worker_id, lease_until, last_activity_at)
+        SELECT session_id, worker_id, lease_until, active_at FROM {sql.rows(connection, "asked", _ASKED)} WHERE TRUE
+        ON CONFLICT (session_id) DO UPDATE
+        SET worker_id = excluded.worker_id, lease_until = excluded.lease_until,
+            last_activity_at = excluded.last_activity_at
+        WHERE s.worker_id = excluded.worker_id OR s.lease_until <= %s
+        RETURNING session_id
+        """,
+        [sql.pack(_ASKED, [(each, worker_id, until, at) for each in asked]), at],
+    )
+    return {session for (session,) in taken}
 
 
 def renew_sessions(
     worker_id: str, lease: timedelta, idle: timedelta, now: datetime, *, using: str | None = None
 ) -> int:
-    """Extend the leases of this worker's sessions that were active within `idle`; return how many.
+    """Extend the leases of this worker's sessions, and let those go that were idle for too long.
 
-    Writes: Session (guarded by owner and lease).
+    Args:
+        idle: A session without open activities is let go so long after it last had one.
+    Returns: how many sessions it still owns.
+    Writes: Session (guarded by owner and lease); one transaction, none where it owns no session.
     """
-    return (
-        Session.objects.using(using or settings.DATABASE)
-        .filter(worker_id=worker_id, lease_until__gt=now, last_activity_at__gt=now - idle)
-        .update(lease_until=now + lease)
-    )
+    own = Session.objects.using(using or settings.DATABASE).filter(worker_id=worker_id, lease_until__gt=now)
+    if not own.exists():
+        return 0
+    with write_transaction(own.db) as connection:
+        at = sql.moment(connection, now)
+        sql.execute(
+            connection,
+            f"""
+            UPDATE {sql.table(Session)} SET last_activity_at = %s
+            WHERE worker_id = %s AND lease_until > %s AND EXISTS (
+                SELECT 1 FROM {sql.table(ActivityTask)} t
+                WHERE t.session_id = {sql.table(Session)}.session_id AND NOT (t.session_id = '')
+            )
+            """,
+            [at, worker_id, at],
+        )
+        own.filter(last_activity_at__lte=now - idle).delete()
+        return own.update(lease_until=now + lease)
 
 
 def release_sessions(worker_id: str, *, using: str | None = None) -> None:

@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 HEAVY = 1_000_000
-"""Characters of a JSON parameter from which on rows are inserted one by one: escaping large payloads twice costs more."""
+"""Characters of a JSON parameter from which on rows are inserted one by one: escaping large payloads costs more."""
 
 _encode = msgspec.json.Encoder().encode
 _TYPES = {"CharField": "text", "TextField": "text", "BooleanField": "boolean", "DateTimeField": "timestamptz"}
@@ -168,4 +168,3 @@ def delete_by_id(connection: BaseDatabaseWrapper, model: type[Model], ids: Itera
             f"DELETE FROM {table(model)} WHERE id IN (SELECT id FROM {rows(connection, 'gone', 'id bigint')})",
             [pack("id bigint", packed)],
         )
-

@@ -61,9 +61,7 @@ def new_seed() -> str:
     return secrets.token_hex(16)
 
 
-def insert_instances(
-    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime
-) -> dict[str, int]:
+def insert_instances(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime) -> dict[str, int]:
     """Create the instances whose id is free, each with its first execution and its start message.
 
     Returns: surrogate ids of those created, by instance id. One that is missing there was taken; nothing was written
@@ -86,7 +84,7 @@ def insert_instances(
         ],
         "ON CONFLICT (instance_id) DO NOTHING RETURNING instance_id, id",
     )
-    created = {instance_id: pk for instance_id, pk in inserted}
+    created: dict[str, int] = dict(inserted)
     new = [(created[row.instance_id], row) for row in unique if row.instance_id in created]
     sql.insert_rows(
         connection,

@@ -81,16 +81,15 @@ def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping
     created = insert_instances(connection, [*children, *effects.chained], effects.now)
     for child in children:
         if created.pop(child.instance_id, None) is None:
-            assert child.parent is not None and child.parent_seq is not None
-            effects.deliveries.append(Delivery(child.parent, _id_is_taken(child), child.parent_execution))
+            assert child.parent is not None
+            assert child.parent_seq is not None
+            taken = _id_is_taken(child.instance_id, child.parent_seq)
+            effects.deliveries.append(Delivery(child.parent, taken, child.parent_execution))
 
 
-def _id_is_taken(child: NewInstance) -> events.SubOrchestrationFailed:
-    text = f"The id {child.instance_id!r} is taken by another instance. Choose another id, or none."
-    assert child.parent_seq is not None
-    return events.SubOrchestrationFailed(
-        scheduled_seq=child.parent_seq, failure=Failure(type_name(InstanceAlreadyExists), text)
-    )
+def _id_is_taken(instance_id: str, seq: int) -> events.SubOrchestrationFailed:
+    text = f"The id {instance_id!r} is taken by another instance. Choose another id, or none."
+    return events.SubOrchestrationFailed(scheduled_seq=seq, failure=Failure(type_name(InstanceAlreadyExists), text))
 
 
 def _cancel_named_children(connection: BaseDatabaseWrapper, effects: Effects) -> None:

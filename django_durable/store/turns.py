@@ -2,9 +2,9 @@
 
 Theory of operation.
 
-1. The transaction begins with one UPDATE of all instances, guarded per instance: lease token, owner, a lease that is not
-   over, status, and the place in the history that the turn started from. It locks the rows, in the order of their ids as
-   everybody does who locks several, until the commit. What follows needs no guard of its own, with one exception:
+1. The transaction begins with one UPDATE of all instances, guarded per instance: lease token, owner, a lease that is
+   not over, status, and the place in the history that the turn started from. It locks the rows until the commit, in the
+   order of their ids, as everybody does who locks several. What follows needs no guard of its own, with one exception:
    activity tasks whose outcome the turn takes must still be this worker's.
 2. A guard that misses means that somebody else has the instance, or the task. The transaction is rolled back, and the
    turns are committed one by one, so that only those are lost whose own guard misses.
@@ -48,12 +48,12 @@ _TASK = (
     *("lease_token", "lease_owner", "created_at"),
 )
 _TURN = (
-    "id bigint, token bigint, execution bigint, length bigint, status text, ends bigint, next_version text, "
+    "pk bigint, token bigint, execution bigint, length bigint, status text, ends bigint, next_version text, "
     "next_execution bigint, next_length bigint, shows bigint, shown text, keeps bigint"
 )
 _PLACE = "instance_id bigint, execution_number bigint, seq bigint"
 _LEASED = f"{_PLACE}, lease_token bigint"
-_BLOCKED = "id bigint, token bigint, reason text"
+_BLOCKED = "pk bigint, token bigint, reason text"
 _CLAIMABLE = sorted(CLAIMABLE)
 _BLOCKABLE = sorted(sources(Move.BLOCK))
 
@@ -134,7 +134,7 @@ def _update_instances(
         f"""
         WITH turn AS MATERIALIZED (
             SELECT given.* FROM {sql.rows(connection, "given", _TURN)}
-            JOIN {sql.table(Instance)} held ON held.id = given.id ORDER BY held.id {sql.lock(connection, of="held")}
+            JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {sql.lock(connection, of="held")}
         )
         UPDATE {sql.table(Instance)} AS i
         SET runtime_status = COALESCE(turn.status, runtime_status), version = COALESCE(turn.next_version, version),
@@ -146,10 +146,10 @@ def _update_instances(
             completed_at = CASE WHEN turn.ends = 1 THEN %s END,
             started_at = COALESCE(started_at, %s), updated_at = %s, turn_attempts = 0
         FROM turn
-        WHERE i.id = turn.id AND i.lease_token = turn.token AND i.lease_owner = %s AND i.lease_until > %s
+        WHERE i.id = turn.pk AND i.lease_token = turn.token AND i.lease_owner = %s AND i.lease_until > %s
           AND i.execution_number = turn.execution AND i.history_length = turn.length
           AND i.runtime_status IN ({sql.marks(_CLAIMABLE)})
-        RETURNING i.id, root_id, parent_id, parent_execution, parent_seq
+        RETURNING id, root_id, parent_id, parent_execution, parent_seq
         """,
         [sql.pack(_TURN, map(_new_state, commits)), until, at, at, at, worker_id, at, *_CLAIMABLE],
     )
@@ -258,15 +258,15 @@ def block_instances(
             f"""
             WITH refused AS MATERIALIZED (
                 SELECT given.* FROM {sql.rows(connection, "given", _BLOCKED)}
-                JOIN {sql.table(Instance)} held ON held.id = given.id ORDER BY held.id {sql.lock(connection, of="held")}
+                JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {sql.lock(connection, of="held")}
             )
             UPDATE {sql.table(Instance)} AS i
             SET runtime_status = %s, blocked_reason = refused.reason, lease_owner = NULL, lease_until = NULL,
                 turn_attempts = 0, updated_at = %s, revision = revision + 1
             FROM refused
-            WHERE i.id = refused.id AND i.lease_token = refused.token AND i.lease_owner = %s AND i.lease_until > %s
+            WHERE i.id = refused.pk AND i.lease_token = refused.token AND i.lease_owner = %s AND i.lease_until > %s
               AND i.runtime_status IN ({sql.marks(_BLOCKABLE)})
-            RETURNING i.id
+            RETURNING id
             """,
             [sql.pack(_BLOCKED, reasons), RuntimeStatus.BLOCKED.value, at, worker_id, at, *_BLOCKABLE],
         )

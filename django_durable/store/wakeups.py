@@ -2,12 +2,15 @@
 
 PostgreSQL: NOTIFY in the transaction, so it arrives after the commit and not at all after a rollback, and LISTEN on a
 connection of its own. SQLite: a connection of its own asks `PRAGMA data_version`, which changes with every commit of
-another connection and reads no page. One `Hub` per process and database serves every subscriber with one thread.
+another connection and reads no page. One `Hub` per process and database serves every subscriber with one thread, which
+ends with the last of them. Whatever was missed while there was no connection is made up for by one hint to look at
+everything, after each connect.
 """
 
 from __future__ import annotations
 
 import os
+import selectors
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,8 +27,14 @@ INSTANCES_NAMED = 100
 
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 QUICK_SECONDS, SLOW_SECONDS = 0.001, 0.01
-LISTEN_SECONDS = 0.5
-"""How long a LISTEN waits before it looks whether it is still wanted."""
+CONNECTION = {
+    "connect_timeout": 10,
+    "fallback_application_name": "django_durable hints",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""Options of the listening connection, unless the project sets them: one that only reads must notice a dead network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +71,45 @@ def _decode(payload: str) -> Hint:
 
 
 class Subscription:
-    """Calls back with every hint until it is closed. The callback runs on the hub's thread and must not block."""
+    """Calls back with every hint until it is closed.
+
+    The callback runs on the hub's thread, also once more while `close` is under way. It must neither block nor raise.
+    """
 
     def __init__(self, hub: Hub, callback: Callable[[Hint], None]) -> None:
         self._hub = hub
         self.callback = callback
 
     def close(self) -> None:
+        """End it; a second time does nothing. Does not wait for the hub's thread."""
         self._hub._remove(self)
 
 
 class Hub:
     """The hints of one database in this process. `Hub.of(using)` gives it; its thread runs while anybody subscribes."""
 
-    _hubs: dict[tuple[int, str], Hub] = {}
+    _hubs: dict[str, Hub] = {}
     _guard = threading.Lock()
 
     def __init__(self, using: str) -> None:
         self._using = using
         self._lock = threading.Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
-        self._stop: threading.Event | None = None
+        self._stop: _Stop | None = None
 
     @classmethod
     def of(cls, using: str | None = None) -> Hub:
         """Return the hub of a database; a forked process has its own."""
-        key = (os.getpid(), using or settings.DATABASE)
         with cls._guard:
-            if key not in cls._hubs:
-                cls._hubs[key] = cls(key[1])
-            return cls._hubs[key]
+            name = using or settings.DATABASE
+            if name not in cls._hubs:
+                cls._hubs[name] = cls(name)
+            return cls._hubs[name]
+
+    @classmethod
+    def _forget(cls) -> None:
+        """Start afresh in a forked process: its threads stayed behind, and perhaps the holder of a lock."""
+        cls._hubs, cls._guard = {}, threading.Lock()
 
     @property
     def gives_hints(self) -> bool:
@@ -107,11 +125,11 @@ class Hub:
         with self._lock:
             self._subscriptions += (subscription,)
             if self._stop is None and self.gives_hints:
-                self._stop = threading.Event()
+                self._stop = _Stop()
                 source = _listen if connections[self._using].vendor == "postgresql" else _watch
                 threading.Thread(
-                    target=source,
-                    args=(self._using, self._publish, self._stop),
+                    target=_run,
+                    args=(source, self._using, self._publish, self._stop),
                     name=f"durable-hints-{self._using}",
                     daemon=True,
                 ).start()
@@ -129,34 +147,83 @@ class Hub:
             subscription.callback(hint)
 
 
+os.register_at_fork(after_in_child=Hub._forget)
+
+
+class _Stop:
+    """A flag that also ends a wait for a socket. Set once, by others; closed by the thread that it ends."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._reader, self._writer = os.pipe()
+
+    def set(self) -> None:
+        os.write(self._writer, b"!")  # Before the flag: the thread closes the pipe once it sees that.
+        self._event.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+Publish = Callable[[Hint], None]
+
+
+def _run(source: Callable[[str, Publish, _Stop], None], using: str, publish: Publish, stop: _Stop) -> None:
+    try:
+        source(using, publish, stop)
+    finally:
+        connections[using].close()
+        if stop.is_set():
+            stop.close()
+
+
 def _in_memory(connection: Any) -> bool:
     return bool(connection.is_in_memory_db())
 
 
-def _listen(using: str, publish: Callable[[Hint], None], stop: threading.Event) -> None:
+def _listen(using: str, publish: Publish, stop: _Stop) -> None:
     """LISTEN until stopped; reconnect for ever, and after each connect tell subscribers to look at everything."""
     import psycopg
 
     failures = 0
     while not stop.is_set():
         try:
-            with _listening_connection(using) as connection:
+            with _listening_connection(using) as connection, selectors.DefaultSelector() as selector:
                 failures = 0
                 publish(ANYTHING)
+                selector.register(connection, selectors.EVENT_READ)
+                selector.register(stop, selectors.EVENT_READ)
                 while not stop.is_set():
-                    for message in connection.notifies(timeout=LISTEN_SECONDS):
-                        publish(_decode(message.payload))
-                        if stop.is_set():
-                            break
+                    selector.select()
+                    if payloads := [each.payload for each in connection.notifies(timeout=0)]:
+                        publish(_merged(payloads))
         except (psycopg.Error, OSError):
             stop.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             failures += 1
 
 
+def _merged(payloads: Iterable[str]) -> Hint:
+    """Return one hint for all notifications that have arrived."""
+    hints = [_decode(each) for each in payloads]
+    named = [each.instances for each in hints if each.instances is not None]
+    instances = frozenset().union(*named) if len(named) == len(hints) else None
+    return Hint(any(each.work for each in hints), instances)
+
+
 def _listening_connection(using: str) -> Any:
     import psycopg
 
-    options = connections[using].get_connection_params()
+    options = {**CONNECTION, **connections[using].get_connection_params()}
     for ours in ("cursor_factory", "context"):
         options.pop(ours, None)
     connection = psycopg.connect(**options, autocommit=True)
@@ -164,24 +231,21 @@ def _listening_connection(using: str) -> Any:
     return connection
 
 
-def _watch(using: str, publish: Callable[[Hint], None], stop: threading.Event) -> None:
+def _watch(using: str, publish: Publish, stop: _Stop) -> None:
     """Ask the data version until stopped: often while it changes, less often the longer it does not."""
     wait, seen = QUICK_SECONDS, None
-    try:
-        while not stop.wait(wait):
-            try:
-                version = _data_version(using)
-            except (DatabaseError, InterfaceError):
-                connections[using].close()
-                version = None
-            if version == seen and version is not None:
-                wait = min(wait * 1.1, SLOW_SECONDS)
-                continue
-            # The first version too: what a subscriber looked at may have changed before this thread first asked.
-            wait, seen = QUICK_SECONDS, version
-            publish(ANYTHING)
-    finally:
-        connections[using].close()
+    while not stop.wait(wait):
+        try:
+            version = _data_version(using)
+        except (DatabaseError, InterfaceError):
+            connections[using].close()
+            version = None
+        if version == seen and version is not None:
+            wait = min(wait * 1.1, SLOW_SECONDS)
+            continue
+        # The first version too: what a subscriber looked at may have changed before this thread first asked.
+        wait, seen = QUICK_SECONDS, version
+        publish(ANYTHING)
 
 
 def _data_version(using: str) -> int:

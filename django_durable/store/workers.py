@@ -8,12 +8,13 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F
+from django.db.models import F, Q
 
 from ..conf import settings
-from ..models import ActivityTask, Instance, Worker
+from ..models import ActivityTask, InboxMessage, Instance, Session, Worker
 from .records import TagFilter
 from .transactions import write_transaction
+from .wakeups import notify
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,7 @@ class WorkerRecord:
     stopping: bool
 
 
-def register(
-    worker_id: str, tags: TagFilter, concurrency: int, now: datetime, *, using: str | None = None
-) -> None:
+def register(worker_id: str, tags: TagFilter, concurrency: int, now: datetime, *, using: str | None = None) -> None:
     """Write the row of a worker that starts in this process; one left over from an earlier process is replaced.
 
     Writes: Worker; one transaction.
@@ -67,15 +66,25 @@ def note_stopping(worker_id: str, *, using: str | None = None) -> None:
 
 
 def release_leases(worker_id: str, now: datetime, *, using: str | None = None) -> None:
-    """Give back every lease that is still in a stopped worker's name, so that nobody waits for it to run out.
+    """Give back every lease of a worker whose process has ended, so that nobody waits for them to run out.
 
-    Writes: Instance, ActivityTask (guarded by owner).
+    The tokens move on: should the process be alive after all, it can write nothing any more. Only instances that have
+    something to do are looked at; for the others nobody waits.
+    Writes: Instance, ActivityTask (guarded by owner), Session; one transaction.
     """
-    using = using or settings.DATABASE
-    Instance.objects.using(using).filter(lease_owner=worker_id).update(lease_owner=None, lease_until=None)
-    ActivityTask.objects.using(using).filter(lease_owner=worker_id).update(
-        lease_owner=None, visible_at=now, deliveries=F("deliveries") - 1
-    )
+    with write_transaction(using or settings.DATABASE) as connection:
+        using = connection.alias
+        tasks = ActivityTask.objects.using(using).filter(lease_owner=worker_id)
+        messages = InboxMessage.objects.using(using).filter(held=False, visible_at__lte=now)
+        waiting = Q(id__in=tasks.values("instance_id")) | Q(id__in=messages.values("instance_id"))
+        instances = Instance.objects.using(using).filter(waiting, lease_owner=worker_id).order_by("id")
+        ids = list(instances.select_for_update(no_key=True).values_list("id", flat=True))
+        Instance.objects.using(using).filter(id__in=ids).update(
+            lease_owner=None, lease_until=None, lease_token=F("lease_token") + 1
+        )
+        tasks.update(lease_owner=None, visible_at=now, lease_token=F("lease_token") + 1)
+        Session.objects.using(using).filter(worker_id=worker_id).delete()
+        notify(using, work=True)
 
 
 def remove(worker_id: str, *, using: str | None = None) -> None:

@@ -5,8 +5,20 @@ The pytest plugin is `django_durable.testing.plugin`; it gives the `durable` fix
 
 from __future__ import annotations
 
-from .clock import FakeClock
-from .harness import Durable
-from .replays import assert_prefix_law, assert_replays
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Durable", "FakeClock", "assert_prefix_law", "assert_replays"]
+from .clock import FakeClock
+
+if TYPE_CHECKING:
+    from .harness import Durable
+
+__all__ = ["Durable", "FakeClock"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported late: the plugin is loaded before Django is set up, and the harness imports models.
+    if name == "Durable":
+        from .harness import Durable
+
+        return Durable
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,7 @@ class Durable:
     def __init__(self, registry: Registry | None = None, **options: Any) -> None:
         self.clock = FakeClock()
         self.registry = registry or default_registry
-        self.client = Client(self.registry)
+        self.client = Client(self.registry, clock=self.clock.now)
         self._options = options
         self.worker = self._new_worker()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from ..store import connections
 from .clock import Clock
@@ -17,7 +18,7 @@ LONGEST_NAP = 0.5
 
 
 class DispatchThread:
-    """Runs a dispatcher on a thread of its own.
+    """Runs a dispatcher on a thread of its own. `at_stop` and `at_end` are called on it, before its connection closes.
 
     Attributes:
         idle: Set while there is nothing due and nothing in hand.
@@ -32,12 +33,16 @@ class DispatchThread:
         doorbell: Doorbell,
         instrumentation: Instrumentation,
         using: str,
+        at_stop: Callable[[], None],
+        at_end: Callable[[], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
         self._doorbell = doorbell
         self._instrumentation = instrumentation
         self._using = using
+        self._at_stop = at_stop
+        self._at_end = at_end
         self._stop = threading.Event()
         self._deadline = 0.0
         self._pause = SHORTEST_PAUSE
@@ -60,12 +65,16 @@ class DispatchThread:
         try:
             while not self._stop.is_set():
                 self._round()
+            self._at_stop()
             self._wind_down()
         finally:
-            self._dispatcher.close()
-            self.ended.set()
-            self.idle.set()
-            connections.close_all()
+            try:
+                self._dispatcher.close()
+                self._at_end()
+            finally:
+                self.ended.set()
+                self.idle.set()
+                connections.close_all()
 
     def _round(self) -> None:
         try:

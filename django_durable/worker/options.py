@@ -13,6 +13,7 @@ from ..conf import settings
 from ..engine.durations import Duration, milliseconds
 from ..engine.errors import InvalidArgument
 from ..models import WORKER_ID_LENGTH
+from ..store import connections
 from ..store.records import TagFilter
 
 LEAST_LEASE = timedelta(seconds=1)
@@ -90,6 +91,8 @@ class WorkerOptions:
             _whole(name, getattr(self, name), 1)
         for name in ("hot_executions", "max_sessions"):
             _whole(name, getattr(self, name), 0)
+        if self.using not in (known := connections.aliases()):
+            raise InvalidArgument(f"using is {self.using!r:.80}, expected a database alias: {', '.join(known)}.")
         if not isinstance(self.tags, TagFilter):
             raise InvalidArgument(f"tags is {self.tags!r:.80}, expected a TagFilter, for example TagFilter.ANY.")
         if self.lease < LEAST_LEASE:

@@ -96,10 +96,12 @@ class Worker:
             doorbell=self._doorbell,
             instrumentation=self._instrumentation,
             using=self.options.using,
+            at_stop=self._say_that_it_stops,
+            at_end=self._unregister,
         )
         self._leases = self._lease_keeper()
-        self._dispatching.start()
         self._leases.start()
+        self._dispatching.start()
         self._instrumentation.worker_started(self.options.using, self.options.concurrency)
 
     def stop(self, timeout: float | None = None) -> None:
@@ -107,17 +109,14 @@ class Worker:
 
         What is handed back, and every instance and session that it owned, is free for other workers at once.
         """
-        if self._dispatching is None or self._leases is None or self._executor is None:
+        if self._dispatching is None or self._executor is None:
             return
         seconds = self.options.shutdown_timeout.total_seconds() if timeout is None else timeout
         self._instrumentation.worker_stopping()
         if self._hints is not None:
             self._hints.close()
-        self._say_that_it_stops()
         self._dispatching.stop(seconds)
-        self._leases.stop()
         self._executor.close()
-        self._unregister()
         self._instrumentation.worker_stopped()
 
     @property
@@ -145,17 +144,23 @@ class Worker:
                 f"manage.py migrate --database {self.options.using}."
             )
         self._write_row()
+        # Those of an earlier process of this name. Nobody else would free them: the owner who renews them is back.
+        workers.release_leases(self.worker_id, self._clock.now(), using=self.options.using)
 
     def _write_row(self) -> None:
         workers.register(
             self.worker_id, self.options.tags, self.options.concurrency, self._clock.now(), using=self.options.using
         )
 
+    # On the dispatcher's thread.
+
     def _say_that_it_stops(self) -> None:
         with self._without_database():
             workers.note_stopping(self.worker_id, using=self.options.using)
 
     def _unregister(self) -> None:
+        if self._leases is not None:
+            self._leases.stop()  # First: it would write the worker's row again.
         with self._without_database():
             sessions.release_sessions(self.worker_id, using=self.options.using)
             workers.release_leases(self.worker_id, self._clock.now(), using=self.options.using)

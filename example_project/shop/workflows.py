@@ -39,6 +39,7 @@ Steps = Generator[Any, Any, T]
 """What a generator orchestration is; `T` is its output."""
 
 ROWS_PER_CHUNK = 100
+WAITING = "Waiting for approval"
 APPROVAL_DEADLINE = timedelta(days=2)
 MESSAGES_PER_EXECUTION = 20
 CHAT_PATIENCE = timedelta(minutes=30)
@@ -73,7 +74,7 @@ def import_catalogue(ctx: OrchestrationContext, run_id: int) -> Steps[Catalogue]
             report_progress(ctx, done, total, "Importing")
 
         yield ctx.schedule_activity(ask_for_approval, run_id)
-        report_progress(ctx, done, total, "Waiting for approval")
+        report_progress(ctx, done, total, WAITING)
         first = yield ctx.race(ctx.wait_for_event("approval", Approval), ctx.schedule_timer(APPROVAL_DEADLINE))
         decision = first["value"] if first["index"] == 0 else Approval(approved=False, by="nobody in time")
         finish = publish_import if decision.approved else discard_import

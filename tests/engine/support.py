@@ -69,12 +69,14 @@ class Callee:
 class FakeEnvironment:
     """Names to functions. Every name not registered as an orchestration is an activity unless it is `unknown`."""
 
-    def __init__(self, *orchestrations: Callable[..., Any], limits: Limits | None = None) -> None:
+    def __init__(
+        self, *orchestrations: Callable[..., Any], limits: Limits | None = None, **named: Callable[..., Any]
+    ) -> None:
         self.codec = JsonCodec()
         self.limits = limits or Limits()
         self.logged: list[str] = []
         self.activities: dict[str, Callee] = {}
-        self._orchestrations = {each.__name__: each for each in orchestrations}
+        self._orchestrations = {each.__name__: each for each in orchestrations} | named
 
     def activity(self, ref: Any) -> Callee:
         name = ref if isinstance(ref, str) else ref.__name__
@@ -234,8 +236,7 @@ def replay(
     host: Host, function: Callable[..., Any], history: Sequence[HistoryEvent] | None = None, **limits: int
 ) -> Execution:
     """Replay a host's history against other code of the same name."""
-    function.__name__ = host.started.name
-    environment = FakeEnvironment(function, limits=Limits(**limits))
+    environment = FakeEnvironment(limits=Limits(**limits), **{host.started.name: function})
     return Execution.replay(environment, host.history if history is None else history)
 
 
@@ -262,7 +263,7 @@ def in_style(function: Callable[..., Any], style: str) -> Callable[..., Any]:
     ast.increment_lineno(tree, first - 1)
     namespace = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     exec(compile(ast.fix_missing_locations(tree), inspect.getsourcefile(function) or "story", "exec"), namespace)
-    return namespace[function.__name__]
+    return namespace[tree.body[0].name]
 
 
 class _Awaiting(ast.NodeTransformer):

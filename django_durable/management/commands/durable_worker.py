@@ -16,7 +16,7 @@ from django.utils import autoreload
 from django.utils.translation import gettext as _
 
 from ...conf import settings
-from ...engine.errors import InvalidArgument
+from ...engine.errors import CallerError
 from ...store.records import TagFilter
 from ...worker.options import own_id
 from ...worker.service import exit_now, serve, serve_once
@@ -91,7 +91,7 @@ class Command(BaseCommand):
                 tags=tag_filter(options["tags"]),
                 using=options["database"] or settings.DATABASE,
             )
-        except (InvalidArgument, ImproperlyConfigured) as error:
+        except (CallerError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
     def _run(self, worker: Worker, *, once: bool) -> None:
@@ -119,7 +119,7 @@ class Command(BaseCommand):
 
 
 def tag_filter(text: str) -> TagFilter:
-    """Return what `--tags` says. Raises: InvalidArgument: no tags, too many or too long ones."""
+    """Return what `--tags` says. Raises: InvalidArgument, LimitExceeded: no tags, too many or too long ones."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     match names:
         case ["*"]:

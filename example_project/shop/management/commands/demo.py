@@ -21,7 +21,7 @@ from django_durable.client import OrchestrationStatus, client
 from example_project.shop import services
 from example_project.shop.models import Order, Outage, Poster
 from example_project.shop.outside import PAYMENTS
-from example_project.shop.workflows import SUPPLIER_PATIENCE
+from example_project.shop.workflows import SUPPLIER_PATIENCE, WAITING
 
 Until = Callable[[OrchestrationStatus], bool]
 LOOK = timedelta(seconds=1)
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         started = time.monotonic()
         run = services.start_import()
         self.stdout.write(f"\n{run} started, in the transaction that saved its row.")
-        status = self.follow(run.instance_id, until=lambda status: is_text(status, "Waiting for approval"))
+        status = self.follow(run.instance_id, until=lambda status: is_text(status, WAITING))
         imported = time.monotonic() - started
 
         services.decide_import(run, approved=True, by="demo")

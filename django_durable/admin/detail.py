@@ -1,0 +1,292 @@
+"""What the page of one instance shows: everything prepared, so that the template only writes it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from ..client import client
+from ..client.surveying import Bounds, InstanceSurvey
+from ..engine.states import TERMINAL, RuntimeStatus
+from ..models import Instance
+from ..store.insight import EventRow, Excerpt, ExecutionOutline, Relative
+from . import text, timeline
+
+BOUNDS = Bounds()
+REFRESH_SECONDS = 3
+CHANGE_PAGE = "admin:django_durable_instance_change"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something the instance waits for now. `event` is the name to raise, where that would end the wait."""
+
+    what: str
+    name: str
+    since: SafeString | str
+    note: SafeString | str = ""
+    more: str = ""
+    seq: int | None = None
+    link: str | None = None
+    event: str | None = None
+    queue: str | None = None
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event of the table. `after` is the time since the event before it."""
+
+    seq: int
+    at: SafeString | str
+    after: str
+    kind: str
+    name: str
+    source: int | None
+    tone: str
+    payload: text.PayloadText | None
+    data: text.PayloadText | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One member of the tree, with its place in it."""
+
+    depth: int
+    id: int
+    instance_id: str
+    orchestration: str
+    status: SafeString
+    took: str
+    current: bool
+    children: list[Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Why an instance failed, was terminated or is blocked."""
+
+    error_type: str
+    message: str
+    traceback: str
+
+
+def page_of(instance: Instance, *, execution: int | None, before: int | None, payloads: bool) -> dict[str, Any]:
+    """Return the context of an instance's page.
+
+    Args:
+        execution: Number of the one to show, None for the current one.
+        before: The table of events ends before this seq.
+        payloads: Whether whoever looks may see payloads.
+    """
+    number = execution or instance.execution_number
+    survey = client.survey_instance(
+        instance.pk, execution=number, root=instance.root_id, before=before, bounds=BOUNDS
+    )
+    shown = next((each for each in survey.executions if each.number == number), None)
+    now = survey.read_at
+    spans, waits = timeline.spans_of(survey.outline, now)
+    live = RuntimeStatus(instance.runtime_status) not in TERMINAL
+    current = number == instance.execution_number
+    ids = {each.instance_id: each.id for each in survey.relatives}
+    return {
+        "instance": instance,
+        "pill": text.pill(instance.runtime_status),
+        "facts": list(_facts(instance, now)),
+        "custom_status": text.custom_status(instance.custom_status),
+        "custom_status_text": text.payload(_whole(instance.custom_status)) if instance.custom_status else None,
+        "live": live,
+        "refresh": REFRESH_SECONDS if live and before is None else None,
+        "waits": list(_waits(survey, waits, ids, now)) if live and current else [],
+        "execution": shown,
+        "execution_number": number,
+        "is_current": current,
+        "timeline": _timeline(shown, spans, survey, now),
+        "outline_is_cut": bool(survey.outline) and survey.outline[0].seq > 1,
+        "outline_length": len(survey.outline),
+        "lines": list(_lines(survey.events, payloads)),
+        "before": survey.events[0].seq if survey.events and survey.events[0].seq > 1 else None,
+        "is_latest": before is None,
+        "input": text.payload(shown.input) if shown and payloads else None,
+        "output": text.payload(shown.output) if shown and payloads else None,
+        "outcome": _outcome(instance, shown, payloads),
+        "payloads": payloads,
+        "tree": _tree(survey.relatives, instance, now),
+        "tree_is_cut": len(survey.relatives) >= BOUNDS.rows,
+        "entries": [(each, text.payload(each.value) if payloads else None, text.moment(each.updated_at)) for each in survey.entries],
+        "queues": _queues(survey, payloads, now),
+        "executions": [
+            (each, text.pill(each.status), text.moment(each.started_at), _took(each.started_at, each.completed_at, now))
+            for each in survey.executions
+        ],
+    }
+
+
+def _whole(value: str | None) -> Excerpt | None:
+    return None if value is None else Excerpt(value[: BOUNDS.characters], len(value))
+
+
+def _facts(instance: Instance, now: datetime) -> Iterator[tuple[str, Any]]:
+    yield _("Created"), text.moment(instance.created_at)
+    if instance.started_at:
+        waited = instance.started_at - instance.created_at
+        yield _("Started"), _after(instance.started_at, waited)
+    if instance.completed_at:
+        yield _("Ended"), text.moment(instance.completed_at)
+    yield _("Duration"), _took(instance.started_at or instance.created_at, instance.completed_at, now)
+    if instance.completed_at is None:
+        yield _("Last change"), text.moment(instance.updated_at, text=text.ago(instance.updated_at, now))
+    yield _("Worker"), _lease(instance, now)
+    yield _("Events"), f"{instance.history_length:,}"
+    yield _("Revision"), f"{instance.revision:,}"
+
+
+def _after(at: datetime, waited: timedelta) -> SafeString | str:
+    if waited < timedelta(seconds=1):
+        return text.moment(at)
+    whole = text.moment(at)
+    return text.format_html("{} ({})", whole, _("after %(duration)s") % {"duration": text.duration(waited)})
+
+
+def _lease(instance: Instance, now: datetime) -> str:
+    if instance.lease_owner is None or instance.lease_until is None:
+        return _("none has it now")
+    if instance.lease_until < now:
+        return _("%(worker)s, lease ran out %(ago)s") % {
+            "worker": instance.lease_owner,
+            "ago": text.ago(instance.lease_until, now),
+        }
+    return instance.lease_owner
+
+
+def _took(start: datetime, end: datetime | None, now: datetime) -> str:
+    return text.duration((end or now) - start)
+
+
+def _waits(
+    survey: InstanceSurvey, waits: timeline.Waits, ids: dict[str, int], now: datetime
+) -> Iterator[Wait]:
+    """Say what an instance waits for: rows say it of activities and timers, its history of everything else."""
+    for message in survey.messages:
+        due = text.moment(message.visible_at, text=text.ago(message.visible_at, now))
+        if message.kind == "OrchestrationStarted":
+            yield Wait(_("start"), "", "", due)
+        elif message.kind == "TimerFired":
+            yield Wait(_("timer"), "", "", text.format_html("{} {}", _("due"), due), seq=message.source_seq)
+    for task in survey.activities:
+        if task.execution_number != survey.executions[0].number:
+            continue
+        state = _("attempt %(number)s") % {"number": task.attempt}
+        if task.worker_id and task.visible_at > now:
+            state += ", " + _("running on %(worker)s") % {"worker": task.worker_id}
+        elif task.worker_id:
+            state += ", " + _("lease of %(worker)s ran out") % {"worker": task.worker_id}
+        elif task.visible_at > now:
+            state += ", " + _("next try %(ago)s") % {"ago": text.ago(task.visible_at, now)}
+        else:
+            state += ", " + _("waiting for a worker")
+        more = [_("tag %(tag)s") % {"tag": task.tag}] if task.tag else []
+        more += [_("session %(session)s") % {"session": task.session_id}] if task.session_id else []
+        since = text.moment(task.created_at, text=text.ago(task.created_at, now))
+        yield Wait(
+            _("activity"), task.name, since, state, ", ".join(more), task.seq,
+            failures=tuple(str(each.get("error_type", "")) for each in task.failures),
+        )  # fmt: skip
+    for span in waits.all():
+        since = text.moment(span.start, text=text.ago(span.start, now))
+        if span.lane == timeline.CHILDREN:
+            child = ids.get(span.target or "")
+            link = reverse(CHANGE_PAGE, args=[child]) if child else None
+            yield Wait(_("child"), span.target or span.name, since, span.name, seq=span.seq, link=link)
+        elif span.seq in waits.queues:
+            yield Wait(_("queue"), span.name, since, seq=span.seq, queue=span.name)
+        elif span.lane == timeline.EVENTS:
+            yield Wait(_("event"), span.name, since, seq=span.seq, event=span.name)
+
+
+def _timeline(
+    shown: ExecutionOutline | None, spans: list[timeline.Span], survey: InstanceSurvey, now: datetime
+) -> timeline.Timeline | None:
+    if shown is None:
+        return None
+    started_at = survey.outline[0].recorded_at if survey.outline else shown.started_at
+    tasks = [task for task in survey.activities if task.execution_number == shown.number]
+    return timeline.timeline_of(spans, started_at=started_at, ended_at=shown.completed_at, now=now, tasks=tasks)
+
+
+_BAD = ("Failed", "Terminated")
+
+
+def _lines(events: Sequence[EventRow], payloads: bool) -> Iterator[Line]:
+    previous: datetime | None = None
+    for event in events:
+        gap = event.recorded_at - previous if previous is not None else None
+        previous = event.recorded_at
+        tone = "bad" if event.kind.endswith(_BAD) else "good" if event.kind.endswith("Completed") else ""
+        yield Line(
+            seq=event.seq,
+            at=text.moment(event.recorded_at, precise=True),
+            after="" if gap is None else f"+{text.duration(gap)}" if gap else "",
+            kind=event.kind,
+            name=event.name or "",
+            source=event.source_seq,
+            tone=tone,
+            payload=text.payload(event.payload) if payloads else None,
+            data=text.payload(event.data) if payloads else None,
+        )
+
+
+def _outcome(instance: Instance, shown: ExecutionOutline | None, payloads: bool) -> Outcome | None:
+    """Return why it is as it is; only the type of the error for those who may not see payloads."""
+    written = instance.blocked_reason or (shown.failure.text if shown and shown.failure else None)
+    if written is None:
+        return None
+    try:
+        found = json.loads(written)
+    except ValueError:  # Longer than what was read of it.
+        found = {"error_type": _("Error"), "message": written, "traceback": ""}
+    error_type = str(found.get("error_type") or _("Error"))
+    if not payloads:
+        return Outcome(error_type, "", "")
+    return Outcome(error_type, str(found.get("message") or ""), str(found.get("traceback") or ""))
+
+
+def _tree(relatives: Sequence[Relative], instance: Instance, now: datetime) -> Node | None:
+    """Arrange a tree under its root; None where the instance is alone."""
+    if len(relatives) < 2:
+        return None
+    nodes: dict[int, Node] = {}
+    root: Node | None = None
+    for each in relatives:
+        above = nodes.get(each.parent or 0)
+        made = nodes[each.id] = Node(
+            depth=0 if above is None else above.depth + 1,
+            id=each.id,
+            instance_id=each.instance_id,
+            orchestration=each.orchestration,
+            status=text.pill(each.runtime_status),
+            took=_took(each.created_at, each.completed_at, now),
+            current=each.id == instance.pk,
+            children=[],
+        )
+        if above is not None:
+            above.children.append(made)
+        elif root is None:
+            root = made
+    return root
+
+
+def _queues(survey: InstanceSurvey, payloads: bool, now: datetime) -> list[tuple[str, list[Any]]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for each in survey.queued:
+        shown = text.payload(each.payload) if payloads else None
+        found[each.queue].append((shown, text.moment(each.created_at, text=text.ago(each.created_at, now))))
+    return list(found.items())

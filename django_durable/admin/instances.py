@@ -1,0 +1,334 @@
+"""Instances in the admin: the list, the page of each, what can be done to them, starting one, and the overview."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ..client import client
+from ..engine.errors import DurableError, NotRegistered
+from ..models import Instance
+from ..store.filters import starting_with
+from . import changelist, detail, overview, text
+from .forms import StartForm
+from .operations import OPERATIONS, RIGHTS, Operation
+
+AT_ONCE = 1_000
+"""Most instances of one action."""
+
+ERRORS_SHOWN = 10
+TEMPLATES = "admin/django_durable/instance/"
+
+
+def action_of(operation: Operation) -> Callable[..., Any]:
+    """Make the action that carries out an operation on the instances selected in the list."""
+
+    @admin.action(description=operation.many, permissions=[operation.right])
+    def perform(model_admin: InstanceAdmin, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return model_admin.operate_on_many(request, operation, queryset)
+
+    perform.__name__ = f"{operation.name}_instances"
+    return perform
+
+
+@admin.register(Instance)
+class InstanceAdmin(admin.ModelAdmin):
+    """Read-only. Every change goes through the client, and to the admin's log."""
+
+    list_display = ("status", "key", "code", "progress", "queued_events", "age", "took", "parent_link")
+    list_display_links = ("key",)
+    list_filter = (
+        changelist.StatusFilter,
+        changelist.OrchestrationFilter,
+        changelist.StartedFilter,
+        changelist.ParentFilter,
+        changelist.StuckFilter,
+    )
+    list_select_related = ("parent",)
+    list_per_page = 50
+    ordering = ("-id",)
+    sortable_by = ()
+    show_facets = admin.ShowFacets.NEVER
+    show_full_result_count = False
+    search_fields = ("instance_id",)
+    search_help_text = gettext_lazy("The beginning of an instance id; case matters.")
+    actions = tuple(action_of(operation) for operation in OPERATIONS.values())
+
+    class Media:
+        css = {"all": ["django_durable/admin.css"]}
+        js = ["django_durable/admin.js"]
+
+    # Permissions.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # The admin's own deletion knows nothing of trees and leases; the operation asks for the same permission.
+        return False
+
+    def may(self, request: HttpRequest, right: str) -> bool:
+        """Tell whether a user has a right; those who may not see instances have none."""
+        return self.has_view_permission(request) and request.user.has_perm(f"django_durable.{RIGHTS[right]}")
+
+    def __getattr__(self, name: str) -> Any:
+        # `has_cancel_permission` and its like: what the admin asks before it offers an action.
+        right = name.removeprefix("has_").removesuffix("_permission")
+        if name == f"has_{right}_permission" and right in RIGHTS:
+            return lambda request: self.may(request, right)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # The list.
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).using(client.using)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[changelist.KeysetChangeList]:
+        return changelist.KeysetChangeList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        return (starting_with(queryset, term) if term else queryset), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": _("Instances"), "may_start": self.may(request, "start"), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    @admin.display(description=gettext_lazy("Status"))
+    def status(self, instance: Instance) -> SafeString:
+        return text.pill(instance.runtime_status)
+
+    @admin.display(description=gettext_lazy("Instance"))
+    def key(self, instance: Instance) -> str:
+        return instance.instance_id
+
+    @admin.display(description=gettext_lazy("Orchestration"))
+    def code(self, instance: Instance) -> SafeString:
+        return format_html(
+            '<span title="{}">{}</span> <span class="durable-quiet">{}</span>',
+            instance.orchestration,
+            text.last_part(instance.orchestration),
+            instance.version,
+        )
+
+    @admin.display(description=gettext_lazy("Custom status"))
+    def progress(self, instance: Instance) -> str:
+        return text.custom_status(instance.custom_status)
+
+    @admin.display(description=gettext_lazy("Queued"))
+    def queued_events(self, instance: Any) -> Any:
+        return instance.queued or "–"
+
+    @admin.display(description=gettext_lazy("Created"))
+    def age(self, instance: Instance) -> str:
+        return text.moment(instance.created_at, text=text.ago(instance.created_at, timezone.now()))
+
+    @admin.display(description=gettext_lazy("Duration"))
+    def took(self, instance: Instance) -> str:
+        if instance.started_at is None:
+            return "–"
+        return text.duration((instance.completed_at or timezone.now()) - instance.started_at)
+
+    @admin.display(description=gettext_lazy("Parent"))
+    def parent_link(self, instance: Instance) -> str:
+        if instance.parent is None:
+            return "–"
+        address = reverse(f"{self.admin_site.name}:django_durable_instance_change", args=[instance.parent_id])
+        return format_html('<a href="{}">{}</a>', address, instance.parent.instance_id)
+
+    # Pages.
+
+    def get_urls(self) -> list[Any]:
+        def page(view: Callable[..., HttpResponse]) -> Any:
+            return self.admin_site.admin_view(view)
+
+        own = [
+            path("overview/", page(self.overview_view), name="django_durable_instance_overview"),
+            path("start/", page(self.start_view), name="django_durable_instance_start"),
+            path("<int:pk>/do/<slug:name>/", page(self.operation_view), name="django_durable_instance_do"),
+        ]
+        return own + super().get_urls()
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show one instance."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        instance = self.get_queryset(request).select_related("parent", "root").filter(pk=_number(object_id)).first()
+        if instance is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        page = detail.page_of(
+            instance,
+            execution=_number(request.GET.get("execution")),
+            before=_number(request.GET.get("before")),
+            payloads=self.may(request, "payload"),
+        )
+        offered = [each for each in OPERATIONS.values() if each.fits(instance) and self.may(request, each.right)]
+        page |= {"operations": offered, "may_signal": self.may(request, "signal")}
+        return self._page(request, "detail.html", title=instance.instance_id, **page, **(extra_context or {}))
+
+    def overview_view(self, request: HttpRequest) -> HttpResponse:
+        """Show how the system is."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        may_see_workers = request.user.has_perm("django_durable.view_worker")
+        return self._page(request, "overview.html", title=_("Overview"), **overview.page_of(workers=may_see_workers))
+
+    def _page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+        request.current_app = self.admin_site.name
+        shared = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        return TemplateResponse(request, TEMPLATES + template, {**shared, **context})
+
+    # Operations.
+
+    def operation_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Ask for what an operation on one instance needs, and carry it out."""
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            raise Http404
+        if not self.may(request, operation.right):
+            raise PermissionDenied
+        instance = self.get_queryset(request).filter(pk=pk).first()
+        if instance is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, str(pk))
+        back = reverse(f"{self.admin_site.name}:django_durable_instance_change", args=[pk])
+        form = self._form(operation, request)
+        if request.method == "POST" and (form is None or form.is_valid()):
+            done = self.operate(request, operation, [instance], form.cleaned_data if form else {})
+            gone = done and operation.name == "delete"
+            listed = reverse(f"{self.admin_site.name}:django_durable_instance_changelist")
+            return HttpResponseRedirect(listed if gone else back)
+        return self._ask(request, operation, form, [instance], back)
+
+    def operate_on_many(self, request: HttpRequest, operation: Operation, queryset: Any) -> HttpResponse | None:
+        """Ask for what an operation on the selected instances needs; carry it out once that was confirmed."""
+        chosen = list(queryset.order_by("id")[: AT_ONCE + 1])
+        if len(chosen) > AT_ONCE:
+            text_ = _("Only the first %(count)s of the selected instances were taken.") % {"count": f"{AT_ONCE:,}"}
+            self.message_user(request, text_, messages.WARNING)
+        chosen = chosen[:AT_ONCE]
+        confirmed = "confirmed" in request.POST
+        form = self._form(operation, request, bound=confirmed)
+        if form is None or (confirmed and form.is_valid()):
+            self.operate(request, operation, chosen, form.cleaned_data if form else {})
+            return None
+        return self._ask(request, operation, form, chosen, request.get_full_path(), many=True)
+
+    def operate(
+        self, request: HttpRequest, operation: Operation, instances: Iterable[Instance], given: dict[str, Any]
+    ) -> int:
+        """Carry out an operation on each instance, log it, and report; return on how many it was done.
+
+        What an instance does not allow is reported with the reason, and stops none of the others.
+        """
+        done: list[Instance] = []
+        errors: list[str] = []
+        for instance in instances:
+            try:
+                operation.run(client, instance.instance_id, given)
+            except DurableError as error:
+                errors.append(str(error))
+            else:
+                done.append(instance)
+                if operation.name == "delete":
+                    self.log_deletions(request, [instance])
+                else:
+                    self.log_change(request, instance, operation.note(given))
+        if done:
+            self.message_user(request, operation.done % {"count": len(done)}, messages.SUCCESS)
+        for error in errors[:ERRORS_SHOWN]:
+            self.message_user(request, error, messages.ERROR)
+        if (rest := len(errors) - ERRORS_SHOWN) > 0:
+            more = ngettext("%(count)d more was refused.", "%(count)d more were refused.", rest) % {"count": rest}
+            self.message_user(request, more, messages.ERROR)
+        return len(done)
+
+    def _form(self, operation: Operation, request: HttpRequest, *, bound: bool | None = None) -> Any:
+        if operation.form is None:
+            return None
+        if bound if bound is not None else request.method == "POST":
+            return operation.form(request.POST)
+        return operation.form(initial={name: request.GET[name] for name in ("name", "queue") if name in request.GET})
+
+    def _ask(
+        self, request: HttpRequest, operation: Operation, form: Any, chosen: list[Instance], back: str, *, many: bool = False
+    ) -> HttpResponse:
+        return self._page(
+            request,
+            "operation.html",
+            title=operation.label if not many else operation.many,
+            operation=operation,
+            form=form,
+            chosen=[(each, text.pill(each.runtime_status)) for each in chosen],
+            back=back,
+            many=many,
+            checkbox_name=ACTION_CHECKBOX_NAME,
+            action_name=f"{operation.name}_instances",
+        )
+
+    # Starting.
+
+    def start_view(self, request: HttpRequest) -> HttpResponse:
+        """Choose an orchestration, then give its input."""
+        if not self.may(request, "start"):
+            raise PermissionDenied
+        name, version = request.GET.get("orchestration"), request.GET.get("version") or None
+        if not name:
+            found = [(each, client.registry.versions(each)[::-1]) for each in client.registry.names]
+            listed = [(client.registry.get_orchestration(each), versions) for each, versions in found]
+            return self._page(request, "start.html", title=_("Start an instance"), listed=listed)
+        try:
+            definition = client.registry.get_orchestration(name, version)
+        except NotRegistered as error:
+            raise Http404(str(error)) from None
+        form = StartForm(definition, request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                return self._start(request, form, version)
+            except DurableError as error:
+                form.add_error(None, str(error))
+        return self._page(
+            request, "start.html", title=_("Start an instance"), definition=definition, form=form
+        )
+
+    def _start(self, request: HttpRequest, form: StartForm, version: str | None) -> HttpResponse:
+        given = form.cleaned_data
+        started = client.start_orchestration(
+            given["instance_id"] or uuid.uuid4().hex,
+            form.definition.name,
+            given["value"],
+            version=version,
+            start_at=given["start_at"],
+        )
+        instance = self.get_queryset(request).get(instance_id=started.instance_id)
+        if started.created:
+            self.log_addition(request, instance, _("Started %(name)s.") % {"name": form.definition.name})
+            self.message_user(request, _("The instance was started."), messages.SUCCESS)
+        else:
+            self.message_user(request, _("This instance was started before, with the same input."), messages.INFO)
+        address = reverse(f"{self.admin_site.name}:django_durable_instance_change", args=[instance.pk])
+        return HttpResponseRedirect(address)
+
+
+def _number(text_: str | None) -> int | None:
+    """Return a positive whole number given in an address, None for anything else."""
+    return int(text_) if text_ and text_.isascii() and text_.isdecimal() and 0 < len(text_) < 19 else None

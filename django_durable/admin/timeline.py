@@ -1,0 +1,365 @@
+"""The timeline of one execution: bars in lanes, computed here, drawn by the template as SVG.
+
+From outlines of events to spans, from spans to rows, from rows to bars in percent of the width: the template only writes
+attributes. What overlaps in a row goes to tracks below each other. A row with very many spans is drawn as a summary,
+spans that touch or nearly touch as one bar that says how many it is, so the page of a history of thousands of events
+has hundreds of bars at most.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..store.insight import EventOutline, OpenActivity
+from . import text
+
+GROUP_ABOVE = 40
+"""Spans of one row that are still drawn one by one."""
+
+MAX_TRACKS = 6
+MAX_ROWS = 40
+NEAR = 0.4
+"""Percent of the width under which two spans of a summary are one bar."""
+
+TRACK_HEIGHT = 18
+BAR_HEIGHT = 12
+NARROWEST = 0.35
+TICKS = 4
+
+ACTIVITIES, TIMERS, EVENTS, CHILDREN = "activity", "timer", "event", "child"
+DONE, FAILED, CANCELED, OPEN = "done", "failed", "canceled", "open"
+
+
+@dataclass(slots=True)
+class Span:
+    """Something that took from `start` to `end`; `worked_from` is when the last attempt of an activity began."""
+
+    lane: str
+    name: str
+    seq: int
+    start: datetime
+    end: datetime
+    state: str
+    attempt: int = 1
+    worked_from: datetime | None = None
+    due: datetime | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar with its geometry as text of SVG attributes; its part from `work_x` on is the last attempt."""
+
+    x: str
+    width: str
+    y: str
+    work_x: str
+    work_width: str
+    state: str
+    title: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    label: str
+    name: str
+    count: int
+    height: int
+    bars: list[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    kind: str
+    label: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    x: str
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Lanes to be drawn. `hidden_rows` had no room, `now_x` is where now is, None after the end."""
+
+    lanes: list[Lane]
+    ticks: list[Tick]
+    now_x: str | None
+    hidden_rows: int
+    length: str
+    bar_height: int = BAR_HEIGHT
+
+
+@dataclass(slots=True)
+class Waits:
+    """What an execution has open, by the seq of the event that opened it."""
+
+    activities: dict[int, Span] = field(default_factory=dict)
+    timers: dict[int, Span] = field(default_factory=dict)
+    children: dict[int, Span] = field(default_factory=dict)
+    queues: dict[int, Span] = field(default_factory=dict)
+    events: dict[str, deque[Span]] = field(default_factory=lambda: defaultdict(deque))
+
+    def all(self) -> list[Span]:
+        """Return everything open, in the order it was opened."""
+        found = [*self.activities.values(), *self.timers.values(), *self.children.values(), *self.queues.values()]
+        found += [span for waiting in self.events.values() for span in waiting]
+        return sorted(found, key=lambda span: span.seq)
+
+
+def spans_of(outline: Iterable[EventOutline], now: datetime) -> tuple[list[Span], Waits]:
+    """Return everything that a history says took time, and what of it is open; open spans end now."""
+    spans: list[Span] = []
+    waits = Waits()
+    for event in outline:
+        made = _opened(event, now, waits) or _happened(event)
+        if made is not None:
+            spans.append(made)
+        else:
+            _close(event, waits)
+    return spans, waits
+
+
+def _opened(event: EventOutline, now: datetime, waits: Waits) -> Span | None:
+    """Return the span that an event opens, and note that it is open."""
+
+    def span(lane: str, name: str, **more: Any) -> Span:
+        return Span(lane, name, event.seq, event.recorded_at, max(now, event.recorded_at), OPEN, **more)
+
+    name = event.name or ""
+    match event.kind:
+        case "ActivityScheduled":
+            made = waits.activities[event.seq] = span(ACTIVITIES, name)
+        case "TimerCreated":
+            fire_at = _moment(event.data.get("fire_at_ms"))
+            made = waits.timers[event.seq] = span(TIMERS, _("timer"), due=fire_at)
+        case "SubOrchestrationScheduled":
+            made = waits.children[event.seq] = span(CHILDREN, name, target=event.data.get("instance_id"))
+        case "ExternalSubscribed":
+            made = span(EVENTS, name)
+            waits.events[name].append(made)
+        case "QueueSubscribed":
+            made = waits.queues[event.seq] = span(EVENTS, name)
+        case _:
+            return None
+    return made
+
+
+def _happened(event: EventOutline) -> Span | None:
+    """Return the point of an event that took no time and answers nothing."""
+    if event.kind == "OrchestrationCancelRequested":
+        return Span(EVENTS, _("cancel request"), event.seq, event.recorded_at, event.recorded_at, CANCELED)
+    return None
+
+
+def _close(event: EventOutline, waits: Waits) -> None:
+    """Note that an event ends a span."""
+    source = event.source_seq or 0
+    match event.kind:
+        case "ActivityCompleted":
+            _end(waits.activities.pop(source, None), event, DONE)
+        case "ActivityFailed":
+            _end(waits.activities.pop(source, None), event, FAILED)
+        case "ActivityCancelRequested":
+            _end(waits.activities.pop(source, None), event, CANCELED)
+        case "TimerFired":
+            _end(waits.timers.pop(source, None), event, DONE)
+        case "TimerCanceled":
+            _end(waits.timers.pop(source, None), event, CANCELED)
+        case "SubOrchestrationCompleted":
+            _end(waits.children.pop(source, None), event, DONE)
+        case "SubOrchestrationFailed":
+            _end(waits.children.pop(source, None), event, FAILED)
+        case "SubOrchestrationCancelRequested":
+            if (child := waits.children.get(source)) is not None:
+                child.state = CANCELED
+        case "QueueEventDelivered":
+            _end(waits.queues.pop(source, None), event, DONE)
+        case "QueueSubscriptionCanceled":
+            _end(waits.queues.pop(source, None), event, CANCELED)
+        case "ExternalEvent":
+            waiting = waits.events[event.name or ""]
+            _end(waiting.popleft() if waiting else None, event, DONE)
+        case "ExternalSubscriptionCanceled":
+            for waiting in waits.events.values():
+                for span in [each for each in waiting if each.seq == source]:
+                    waiting.remove(span)
+                    _end(span, event, CANCELED)
+
+
+def _end(span: Span | None, event: EventOutline, state: str) -> None:
+    if span is None:
+        return
+    span.end, span.state = max(event.recorded_at, span.start), state
+    span.attempt = event.data.get("attempt", 1)
+    worked_from = _moment(event.data.get("started_ms"))
+    if worked_from is not None:
+        span.worked_from = min(max(worked_from, span.start), span.end)
+
+
+def _moment(ms: Any) -> datetime | None:
+    return datetime.fromtimestamp(ms / 1000, UTC) if isinstance(ms, int) else None
+
+
+# Drawing.
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From moments to percent of the width."""
+
+    start: datetime
+    end: datetime
+
+    def at(self, moment: datetime) -> float:
+        whole = (self.end - self.start).total_seconds()
+        return min(max((moment - self.start).total_seconds() / whole * 100, 0.0), 100.0)
+
+
+def timeline_of(
+    spans: Sequence[Span], *, started_at: datetime, ended_at: datetime | None, now: datetime, tasks: Sequence[OpenActivity]
+) -> Timeline | None:
+    """Lay out spans between the start of an execution and its end or now; None where there is nothing to draw."""
+    if not spans:
+        return None
+    attempts = {task.seq: task.attempt for task in tasks}
+    for span in spans:
+        if span.state == OPEN:
+            span.attempt = attempts.get(span.seq, span.attempt)
+            if ended_at is not None:
+                span.end, span.state = max(ended_at, span.start), CANCELED
+    end = ended_at or now
+    scale = Scale(started_at, max([end, *(span.end for span in spans), started_at + timedelta(milliseconds=1)]))
+    rows: dict[tuple[str, str], list[Span]] = defaultdict(list)
+    for span in spans:
+        rows[span.lane, span.name].append(span)
+    shown = list(rows.items())[:MAX_ROWS]
+    lanes = [
+        Lane(kind, label, [_row(name, found, scale) for (lane, name), found in shown if lane == kind])
+        for kind, label in (
+            (ACTIVITIES, _("Activities")), (CHILDREN, _("Children")), (EVENTS, _("Events")), (TIMERS, _("Timers")),
+        )
+    ]  # fmt: skip
+    return Timeline(
+        lanes=[lane for lane in lanes if lane.rows],
+        ticks=_ticks(scale),
+        now_x=None if ended_at is not None else _percent(scale.at(now)),
+        hidden_rows=len(rows) - len(shown),
+        length=text.duration(scale.end - scale.start),
+    )
+
+
+def _row(name: str, spans: Sequence[Span], scale: Scale) -> Row:
+    ordered = sorted(spans, key=lambda span: (span.start, span.seq))
+    if len(ordered) > GROUP_ABOVE:
+        bars, tracks = _summary(ordered, scale), 1
+    else:
+        bars, tracks = _tracked(ordered, scale)
+    return Row(text.last_part(name), name, len(ordered), tracks * TRACK_HEIGHT + 4, bars)
+
+
+def _tracked(spans: Sequence[Span], scale: Scale) -> tuple[list[Bar], int]:
+    """Place spans on the first track that is free; when all are taken, they share the last."""
+    ends: list[float] = []
+    bars = []
+    for span in spans:
+        left = scale.at(span.start)
+        right = max(scale.at(span.end), left + NARROWEST)
+        track = next((place for place, end in enumerate(ends) if end <= left), len(ends))
+        track = min(track, MAX_TRACKS - 1)
+        ends[track : track + 1] = [right]
+        bars.append(_bar(span, left, right, track, scale))
+    return bars, len(ends)
+
+
+def _bar(span: Span, left: float, right: float, track: int, scale: Scale) -> Bar:
+    left = min(left, 100 - NARROWEST)
+    work = left if span.worked_from is None else min(max(scale.at(span.worked_from), left), right - NARROWEST / 2)
+    return Bar(
+        x=_percent(left),
+        width=_percent(right - left),
+        y=str(track * TRACK_HEIGHT + (TRACK_HEIGHT - BAR_HEIGHT) // 2 + 2),
+        work_x=_percent(work),
+        work_width=_percent(right - work),
+        state=span.state,
+        title=_title(span),
+        seq=span.seq,
+    )
+
+
+def _title(span: Span) -> str:
+    words = {
+        DONE: _("done"),
+        FAILED: _("failed"),
+        CANCELED: _("canceled"),
+        OPEN: _("open"),
+    }
+    parts = [span.name, words[span.state], text.duration(span.end - span.start)]
+    if span.attempt > 1:
+        parts.append(_("attempt %(number)s") % {"number": span.attempt})
+    if span.due is not None and span.state == OPEN:
+        parts.append(_("due %(moment)s") % {"moment": f"{span.due:%Y-%m-%d %H:%M:%S} UTC"})
+    if span.target:
+        parts.append(span.target)
+    parts.append(_("event %(seq)s") % {"seq": span.seq})
+    return ", ".join(parts)
+
+
+def _summary(spans: Sequence[Span], scale: Scale) -> list[Bar]:
+    """Draw spans that touch as one bar each."""
+    bars: list[Bar] = []
+    together: list[Span] = []
+    left = right = 0.0
+    for span in spans:
+        start, end = scale.at(span.start), scale.at(span.end)
+        if together and start > right + NEAR:
+            bars.append(_together(together, left, right))
+            together = []
+        if not together:
+            left, right = start, end
+        together.append(span)
+        right = max(right, end)
+    bars.append(_together(together, left, right))
+    return bars
+
+
+def _together(spans: Sequence[Span], left: float, right: float) -> Bar:
+    failed = sum(span.state == FAILED for span in spans)
+    is_open = sum(span.state == OPEN for span in spans)
+    title = ngettext("%(count)d × %(name)s", "%(count)d × %(name)s", len(spans)) % {
+        "count": len(spans),
+        "name": spans[0].name,
+    }
+    if failed:
+        title += ", " + _("%(count)s failed") % {"count": failed}
+    if is_open:
+        title += ", " + _("%(count)s open") % {"count": is_open}
+    state = FAILED if failed else OPEN if is_open else DONE
+    left = min(left, 100 - NARROWEST)
+    x, width = _percent(left), _percent(max(right - left, NARROWEST))
+    return Bar(x, width, str((TRACK_HEIGHT - BAR_HEIGHT) // 2 + 2), x, width, state, title, spans[0].seq)
+
+
+def _ticks(scale: Scale) -> list[Tick]:
+    whole = scale.end - scale.start
+    anchors = {0: "start", TICKS: "end"}
+    return [
+        Tick(_percent(100 * place / TICKS), text.duration(whole * place / TICKS), anchors.get(place, "middle"))
+        for place in range(TICKS + 1)
+    ]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") + "%"

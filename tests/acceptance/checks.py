@@ -1,0 +1,50 @@
+"""What has to hold of every instance, whatever happened to the processes that ran it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from django_durable.client import Client
+from django_durable.engine.facts import Fact
+from django_durable.testing import assert_replays
+
+COMPLETIONS = ("ActivityCompleted", "ActivityFailed", "TimerFired", "SubOrchestrationCompleted", "SubOrchestrationFailed")
+
+
+def check_finished(client: Client, instance_id: str) -> None:
+    """Check a finished instance and its descendants: whole histories, nothing left over, nothing doubled."""
+    from django_durable.models import ActivityTask, Execution, InboxMessage, Instance
+
+    ids = client.get_instance_tree(instance_id).all_ids
+    instances = Instance.objects.filter(instance_id__in=ids)
+    assert {each.runtime_status for each in instances} == {"Completed"}
+    assert {(each.lease_owner, each.lease_until) for each in instances} == {(None, None)}
+    for model in (ActivityTask, InboxMessage):
+        assert not model.objects.filter(instance__in=instances).exists()
+    assert not Execution.objects.filter(instance__in=instances, status="Running").exists()
+    for each in ids:
+        for number in client.list_executions(each):
+            check_history(client, each, number)
+
+
+def check_history(client: Client, instance_id: str, execution: int) -> None:
+    """Check one history: gap-free, each command answered once at most, and repeatable by the code."""
+    history = client.read_execution_history(instance_id, execution)
+    assert [event.seq for event in history] == list(range(1, len(history) + 1))
+    answered = Counter(source_seq(event.fact) for event in history if event.kind in COMPLETIONS)
+    assert set(answered.values()) <= {1}, "a command was answered twice"
+    assert_replays(client.registry.environment, history)
+
+
+def completed_labels(client: Client, instance_id: str) -> set[str]:
+    """Return the labels of the activities whose completion is in the current history: nothing may run them again."""
+    history = client.read_execution_history(instance_id)
+    done = {source_seq(event.fact) for event in history if event.kind == "ActivityCompleted"}
+    inputs = [json.loads(event.fact.input) for event in history if event.seq in done]
+    return {each["label"] if isinstance(each, dict) else each for each in inputs}
+
+
+def source_seq(fact: Fact) -> int | None:
+    """Return the seq of the command that a fact answers."""
+    return fact.columns()[2]

@@ -1,0 +1,149 @@
+"""What the worker processes run. Activities take a label, under which their runs are counted, and maybe a gate."""
+
+from __future__ import annotations
+
+import asyncio
+
+from django_durable import activity, orchestration
+
+from .stage import Stage
+
+SESSION = "acceptance-session"
+
+
+@activity("acceptance.step")
+def step(ctx, label: str, gate: str | None = None) -> str:
+    Stage.here().note(ctx, label)
+    if gate is not None:
+        Stage.here().wait_at(gate)
+    return label
+
+
+@activity("acceptance.step_async")
+async def step_async(ctx, label: str, gate: str | None = None) -> str:
+    Stage.here().note(ctx, label)
+    if gate is not None:
+        await asyncio.to_thread(Stage.here().wait_at, gate)
+    return label
+
+
+@activity("acceptance.record", atomic=True)
+def record(ctx, label: str, gate: str | None = None) -> str:
+    from .models import Effect
+
+    Effect.objects.create(instance=ctx.instance_id, label=label, worker=ctx.worker_id)
+    Stage.here().note(ctx, label)
+    if gate is not None:
+        Stage.here().wait_at(gate)
+    return label
+
+
+@activity("acceptance.where")
+def where(ctx, label: str, gate: str | None = None) -> str:
+    """As `step`; returns the worker that ran it."""
+    step(ctx, label, gate)
+    return str(ctx.worker_id)
+
+
+@orchestration("acceptance.chain")
+def chain(ctx, steps: int, gate_at: int | None = None):
+    done = []
+    for number in range(steps):
+        done.append((yield ctx.schedule_activity(step, f"s{number}", "gate" if number == gate_at else None)))
+    return done
+
+
+@orchestration("acceptance.chain_async")
+async def chain_async(ctx, steps: int, gate_at: int | None = None):
+    done = []
+    for number in range(steps):
+        gate = "gate" if number == gate_at else None
+        done.append(await ctx.run(step_async, f"s{number}", gate))
+    return done
+
+
+@orchestration("acceptance.fan_out")
+def fan_out(ctx, width: int, gated: int):
+    """The last `gated` of `width` activities wait at the gate."""
+    tasks = [
+        ctx.schedule_activity(step, f"s{number}", "gate" if number >= width - gated else None)
+        for number in range(width)
+    ]
+    results = yield ctx.all(tasks)
+    return [each["ok"] for each in results]
+
+
+@orchestration("acceptance.timer")
+def timer(ctx, milliseconds: int):
+    yield ctx.schedule_activity(step, "before")
+    started = yield ctx.utc_now()
+    yield ctx.schedule_timer(milliseconds)
+    ended = yield ctx.utc_now()
+    yield ctx.schedule_activity(step, "after")
+    return ended - started
+
+
+@orchestration("acceptance.session")
+def session(ctx, steps: int, gate_at: int):
+    """Return which worker ran each step."""
+    workers = []
+    for number in range(steps):
+        gate = "gate" if number == gate_at else None
+        task = ctx.schedule_activity_on_session("acceptance.where", {"label": f"s{number}", "gate": gate}, SESSION)
+        workers.append((yield task))
+    return workers
+
+
+@orchestration("acceptance.atomic")
+def atomic(ctx, steps: int, gate_at: int | None = None):
+    done = []
+    for number in range(steps):
+        done.append((yield ctx.schedule_activity(record, f"s{number}", "gate" if number == gate_at else None)))
+    return done
+
+
+@orchestration("acceptance.generations")
+def generations(ctx, left: int, gate_at: int):
+    """One activity per generation, and a sum that is kept in KV."""
+    label = f"g{ctx.execution_id}"
+    yield ctx.schedule_activity(step, label, "gate" if ctx.execution_id == gate_at else None)
+    message = yield ctx.dequeue_event("numbers")
+    ctx.set_kv_value("sum", (ctx.get_kv_value("sum") or 0) + message)
+    if left:
+        ctx.continue_as_new({"left": left - 1, "gate_at": gate_at})
+        return None
+    return ctx.get_kv_value("sum")
+
+
+@orchestration("acceptance.family")
+def family(ctx, children: int, depth: int):
+    """Children with children; the activities of the youngest wait at the gate."""
+    yield ctx.schedule_activity(step, "parent", None if depth else "gate")
+    if not depth:
+        return 1
+    tasks = [ctx.schedule_sub_orchestration(family, children=children, depth=depth - 1) for _ in range(children)]
+    results = yield ctx.all(tasks)
+    return 1 + sum(each["ok"] for each in results)
+
+
+@orchestration("acceptance.mixture")
+async def mixture(ctx, number: int):
+    """A little of everything, for worker processes that are killed at any moment."""
+    first = await ctx.run(record, "first")
+    many = await asyncio.gather(*(ctx.run(step, f"many{each}") for each in range(3)), ctx.run(step_async, "async"))
+    await asyncio.sleep(0.05)
+    child = await ctx.schedule_sub_orchestration(chain, 1)
+    ctx.set_custom_status("nearly")
+    last = await ctx.run(record, "last")
+    return [number, first, *many, *child, last]
+
+
+@orchestration("acceptance.waits")
+def waits(ctx):
+    return (yield ctx.wait_for_event("go"))
+
+
+@orchestration("acceptance.sleeps")
+def sleeps(ctx, milliseconds: int):
+    yield ctx.schedule_timer(milliseconds)
+    return "slept"
