@@ -70,11 +70,9 @@ def test_a_child_process_sees_the_same_database(database_environment: dict[str, 
         "print(connection.vendor, *Group.objects.values_list('name', flat=True))"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", program], env=database_environment, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", program], env=database_environment, capture_output=True, text=True)
 
-    assert result.stdout.split() == [database_vendor, GROUP]
+    assert result.stdout.split() == [database_vendor, GROUP], result.stderr
 
 
 @pytest.mark.django_db

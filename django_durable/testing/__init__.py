@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .clock import FakeClock
+from .replays import assert_prefix_law, assert_replays
 
 if TYPE_CHECKING:
     from .harness import Durable
 
-__all__ = ["Durable", "FakeClock"]
+__all__ = ["Durable", "FakeClock", "assert_prefix_law", "assert_replays"]
 
 
 def __getattr__(name: str) -> Any:
