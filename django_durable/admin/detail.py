@@ -55,6 +55,15 @@ class Line:
     payload: text.PayloadText | None
     data: text.PayloadText | None
 
+    @property
+    def payload_key(self) -> str:
+        """Names the folded payload, so that it stays open when the page refreshes."""
+        return f"d-payload-{self.seq}"
+
+    @property
+    def data_key(self) -> str:
+        return f"d-data-{self.seq}"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -44,6 +44,11 @@ def action_of(operation: Operation) -> Callable[..., Any]:
     return perform
 
 
+def right(name: str) -> Callable[..., bool]:
+    """Make `has_<name>_permission`, which the admin asks before it offers an action."""
+    return lambda model_admin, request: model_admin.may(request, name)
+
+
 @admin.register(Instance)
 class InstanceAdmin(admin.ModelAdmin):
     """Read-only. Every change goes through the client, and to the admin's log."""
@@ -83,16 +88,18 @@ class InstanceAdmin(admin.ModelAdmin):
         # The admin's own deletion knows nothing of trees and leases; the operation asks for the same permission.
         return False
 
-    def may(self, request: HttpRequest, right: str) -> bool:
+    def may(self, request: HttpRequest, name: str) -> bool:
         """Tell whether a user has a right; those who may not see instances have none."""
-        return self.has_view_permission(request) and request.user.has_perm(f"django_durable.{RIGHTS[right]}")
+        return self.has_view_permission(request) and request.user.has_perm(f"django_durable.{RIGHTS[name]}")
 
-    def __getattr__(self, name: str) -> Any:
-        # `has_cancel_permission` and its like: what the admin asks before it offers an action.
-        right = name.removeprefix("has_").removesuffix("_permission")
-        if name == f"has_{right}_permission" and right in RIGHTS:
-            return lambda request: self.may(request, right)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    has_start_permission = right("start")
+    has_signal_permission = right("signal")
+    has_cancel_permission = right("cancel")
+    has_terminate_permission = right("terminate")
+    has_suspend_permission = right("suspend")
+    has_prune_permission = right("prune")
+    has_remove_permission = right("remove")
+    has_payload_permission = right("payload")
 
     # The list.
 

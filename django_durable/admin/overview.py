@@ -8,7 +8,6 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-
 from ..client import WorkerRecord, client
 from ..conf import settings
 from . import text
@@ -66,5 +65,3 @@ def served_by(worker: WorkerRecord | Any) -> str:
     if found.get("untagged"):
         names.insert(0, _("untagged"))
     return ", ".join(names) or _("no activities")
-
-

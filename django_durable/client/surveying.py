@@ -72,9 +72,7 @@ class Surveying(ClientBase):
         return InstanceSurvey(
             read_at=self._clock(),
             outline=insight.outline_of(id, execution, limit=most.outline, using=using),
-            events=insight.events_of(
-                id, execution, before=before, limit=most.events, characters=short, using=using
-            ),
+            events=insight.events_of(id, execution, before=before, limit=most.events, characters=short, using=using),
             activities=insight.open_activities_of(id, limit=rows, characters=short, using=using),
             messages=insight.messages_of(id, limit=rows, using=using),
             queued=insight.queued_of(id, limit=rows, characters=short, using=using),

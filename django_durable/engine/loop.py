@@ -106,13 +106,12 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def __init__(self, host: LoopHost, *, started_ms: int, salt: int) -> None:
         self.now_ms = started_ms
         self._started_ms = started_ms
-        self._host = host
+        self._host: LoopHost | None = host
         self._ready: deque[asyncio.Handle] = deque()
         self._order = salt
         self._named = 0
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._steps_left = 0
-        self._disposed = False
 
     def next_order(self) -> int:
         """Return the next number of the creation order of tasks and futures."""
@@ -158,7 +157,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     def count_step(self) -> None:
         """Count something that code may ask for without ever suspending: a command, a future. Raises: OutOfSteps."""
         self._steps_left -= 1
-        if self._steps_left < 0 and self.is_running() and not self._disposed:
+        if self._steps_left < 0 and self.is_running() and self._host is not None:
             raise OutOfSteps
 
     @contextmanager
@@ -180,7 +179,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Close an async generator that was left before its end, as asyncio does, unless the program itself is left."""
-        if self.is_running() and not self._disposed:
+        if self.is_running() and self._host is not None:
             self.create_task(generator.aclose())
 
     def start(self, coro: Coroutine[Any, Any, T]) -> OrchestrationTask[T]:
@@ -191,9 +190,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """Drop what is ready, then close all that is not done, oldest first, so that its `finally` blocks run now.
 
         Nothing runs after that: what the blocks start is closed unstarted, where they await they are closed again, and
-        what they raise is lost.
+        what they raise is lost. The loop forgets its host, so that both are freed without the garbage collector.
         """
-        self._disposed = True
+        self._host = None
         self._ready.clear()
         with self._as_running_loop():
             while self._tasks:
@@ -244,6 +243,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         if delay_ms == 0:
             self._ready.append(handle)
             return handle
+        if self._host is None:
+            return handle
         handle.timer = self._host.schedule_timer(delay_ms)
         handle.timer.add_done_callback(lambda timer: None if timer.cancelled() else self._ready.append(handle))
         return handle
@@ -267,7 +268,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report an error that nobody retrieved. What is only destroyed while pending was dropped on purpose."""
-        if (error := context.get("exception")) is not None and not self._disposed:
+        if (error := context.get("exception")) is not None and self._host is not None:
             self._host.report(context["message"], error)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
@@ -343,8 +344,15 @@ async def drive(generator: Generator[Any, Any, T]) -> T:
 
 
 def close_fully(code: Any) -> None:
-    """Close a coroutine or generator; where its cleanup suspends or raises, close it again, until it has ended."""
+    """Close a coroutine or generator; where its cleanup suspends or raises, close it again, until it has ended.
+
+    What it waits for is closed first. Otherwise an inner one whose cleanup suspends would be lost with the outer one,
+    which ends by the RuntimeError about it.
+    """
     for _ in range(CLOSE_ATTEMPTS):
+        inner = getattr(code, "cr_await", None) or getattr(code, "gi_yieldfrom", None)
+        if hasattr(inner, "cr_await") or hasattr(inner, "gi_yieldfrom"):
+            close_fully(inner)
         try:
             code.close()
         except KeyboardInterrupt:

@@ -114,10 +114,16 @@ class ReplayedProgram:
 
     def close(self) -> None:
         self._inert = True
-        if self._root is not None:
-            self.loop.dispose()
-        self._issued.clear()
-        self._open.clear()
+        if self._root is None:
+            return
+        for future in (*self._open.values(), *self._futures.values()):
+            future.cancel()
+        self.loop.dispose()
+        # Nothing that is left points back here, so the program is freed without the garbage collector.
+        self.key_values = KeyValues({}, self.environment.codec, self.environment.limits, lambda command: None)
+        self._root = None
+        for kept in (self._issued, self._futures, self._open, self._waits):
+            kept.clear()
 
     def next_start(self, input: Payload) -> OrchestrationStarted:
         """Return the first fact of the next execution after a continue-as-new with `input`."""

@@ -19,6 +19,7 @@ from ..engine.events import (
     Fact,
     OrchestrationCanceled,
     OrchestrationCancelRequested,
+    OrchestrationStarted,
     OrchestrationTerminated,
     SubOrchestrationFailed,
     failure_to_payload,
@@ -28,6 +29,7 @@ from . import instances, sql, trees, wakeups
 from .inbox import Delivery, deliver
 from .transactions import write_transaction
 
+_STARTED = OrchestrationStarted.__name__
 PARENT_ENDED = "parent ended"
 _OPEN = Q(completed_at__isnull=True)
 _EVENT = ("instance_id", "execution_number", "seq", "kind", "name", "source_seq", "payload", "data", "recorded_at")
@@ -118,7 +120,9 @@ def _append(connection: BaseDatabaseWrapper, rows: Sequence[trees.Locked], fact:
     fresh = {row.id: row.execution_number for row in rows if row.history_length == 0}
     starts = {}
     for part in trees.chunks(fresh):
-        unread = models.InboxMessage.objects.using(connection.alias).filter(instance__in=part, kind=instances.STARTED)
+        unread = models.InboxMessage.objects.using(connection.alias).filter(
+            instance__in=part, kind=OrchestrationStarted.__name__
+        )
         for id, number, *columns in unread.values_list(
             "instance_id", "execution_number", "kind", "name", "source_seq", "payload", "data"
         ):

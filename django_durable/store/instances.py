@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, F, FilteredRelation, OuterRef, Q, Subquery, When
+from django.db import connections
+from django.db.models import F, FilteredRelation, Q
 
 from .. import models
 from ..engine.errors import IllegalTransition, InstanceAlreadyExists, InstanceNotFound
 from ..engine.events import EventEnqueued, ExternalEvent, OrchestrationStarted, Payload
 from ..engine.states import TERMINAL, Move, RuntimeStatus, resumed_status, sources
-from . import trees, wakeups
+from . import sql, trees, wakeups
 from .inbox import Delivery, deliver
 from .starts import NewInstance, insert_instances
 from .transactions import write_transaction
 
 LIVE = sorted(set(RuntimeStatus) - TERMINAL)
-STARTED = OrchestrationStarted.__name__
 ATTEMPTS = 3
 """How often a start looks again for the instance that has its id, and was deleted in between."""
 
@@ -103,9 +103,8 @@ def enqueue_event(instance_id: str, queue: str, payload: Payload, *, now: dateti
     """
     with write_transaction(using) as connection:
         target = target_of(instance_id, action=f"enqueue to {queue!r} of", using=using)
-        models.QueuedEvent.objects.using(using).create(
-            instance_id=target.id, queue=queue, payload=payload, created_at=now
-        )
+        row = (target.id, queue, payload, sql.moment(connection, now))
+        sql.insert_rows(connection, models.QueuedEvent, ("instance_id", "queue", "payload", "created_at"), [row])
         fact = EventEnqueued(queue=queue)
         deliver(connection, [Delivery(target.id, fact, visible_at=target.visible_at(now))], now)
         wakeups.notify(using, work=True)
@@ -182,17 +181,19 @@ def target_of(instance_id: str, *, action: str, using: str) -> Target:
         InstanceNotFound.
         IllegalTransition: it has finished.
     """
-    start = models.InboxMessage.objects.filter(instance=OuterRef("pk"), kind=STARTED).order_by("-visible_at")
-    row = (
-        models.Instance.objects.using(using)
-        .filter(instance_id=instance_id)
-        .annotate(earliest=Case(When(history_length=0, then=Subquery(start.values("visible_at")[:1]))))
-        .values_list("id", "instance_id", "runtime_status", "earliest")
-        .first()
+    found = sql.fetch(
+        connections[using],
+        f"""
+        SELECT i.id, i.runtime_status, CASE WHEN i.history_length = 0 THEN (
+            SELECT MAX(m.visible_at) FROM {sql.table(models.InboxMessage)} m WHERE m.instance_id = i.id AND m.kind = %s
+        ) END
+        FROM {sql.table(models.Instance)} i WHERE i.instance_id = %s
+        """,
+        [OrchestrationStarted.__name__, instance_id],
     )
-    if row is None:
+    if not found:
         raise InstanceNotFound(instance_id)
-    status = RuntimeStatus(row[2])
+    id, status, earliest = found[0]
     if status in TERMINAL:
         raise IllegalTransition(instance_id, action, status, LIVE)
-    return Target(row[0], row[1], status, row[3])
+    return Target(id, instance_id, RuntimeStatus(status), sql.read_moment(earliest))

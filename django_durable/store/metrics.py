@@ -86,7 +86,7 @@ def system_metrics(*, using: str) -> SystemMetrics:
         .values_list("runtime_status")
         .annotate(
             instances=Count("id"),
-            events=Sum("history_length", filter=~Q(runtime_status__in=sorted(TERMINAL)), default=0),
+            open_events=Sum("history_length", filter=~Q(runtime_status__in=sorted(TERMINAL)), default=0),
         )
     )
     counted = {RuntimeStatus(status): (instances, events) for status, instances, events in rows}

@@ -57,6 +57,17 @@ class WorkerProcess:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def stall(self, *, holding_locks: bool = False) -> None:
+        """Stop it as a hanging machine does, by default at a moment when it is not writing."""
+        while True:
+            self.signal(signal.SIGSTOP)
+            if holding_locks or _can_write():
+                return
+            self.signal(signal.SIGCONT)
+
+    def revive(self) -> None:
+        self.signal(signal.SIGCONT)
+
     def wait(self) -> int:
         """Wait until it has ended. Returns: its exit code."""
         return self.process.wait(DEADLINE)
@@ -65,6 +76,24 @@ class WorkerProcess:
         """Ask it to stop, and wait until it has. Returns: its exit code."""
         self.signal(signal.SIGTERM)
         return self.wait()
+
+
+def _can_write() -> bool:
+    """Tell whether nobody keeps others from writing: SQLite has one lock, which its holder keeps while it hangs."""
+    from django.db import OperationalError, connection
+
+    if connection.vendor != "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 200")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+        except OperationalError:
+            return False
+        finally:
+            connection.close()  # Its next connection has the timeout of the settings again.
+    return True
 
 
 class Workers:
@@ -76,10 +105,13 @@ class Workers:
         self.started: list[WorkerProcess] = []
         self.expected: list[str] = []
 
-    def start(self, *arguments: str, name: str | None = None, **durable: Any) -> WorkerProcess:
+    def start(
+        self, *arguments: str, name: str | None = None, variables: Mapping[str, str] | None = None, **durable: Any
+    ) -> WorkerProcess:
         """Start a worker process and return at once.
 
         Args:
+            variables: Added to its environment.
             durable: Keys of `DJANGO_DURABLE`; durations in seconds.
         """
         name = name or f"worker-{len(self.started) + 1}"
@@ -88,6 +120,7 @@ class Workers:
             VARIABLE: str(self._directory),
             "DJANGO_SETTINGS_MODULE": "tests.acceptance.settings",
             "ACCEPTANCE_DURABLE": json.dumps(durable),
+            **(variables or {}),
         }
         log = self._directory / f"{name}-{len(self.started)}.log"
         self.started.append(WorkerProcess(name, ["--worker-id", name, *arguments], environment, log))

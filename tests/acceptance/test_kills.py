@@ -6,6 +6,7 @@ it lose them. What the victim had committed is never run again; what it was in t
 
 from __future__ import annotations
 
+import signal
 from typing import Any, NamedTuple
 
 import pytest
@@ -37,44 +38,35 @@ def steps(first: int, last: int) -> list[str]:
 
 
 STORIES = {
-    "chain": Story(
-        "acceptance.chain", {"steps": 6, "gate_at": 3}, steps(0, 6), committed=set(steps(0, 3)), again={"s3"}
-    ),
-    "first_step": Story("acceptance.chain", {"steps": 2, "gate_at": 0}, steps(0, 2), committed=set(), again={"s0"}),
-    "chain_async": Story(
-        "acceptance.chain_async", {"steps": 6, "gate_at": 3}, steps(0, 6), committed=set(steps(0, 3)), again={"s3"}
-    ),
-    "fan_out": Story(
-        "acceptance.fan_out",
-        {"width": 24, "gated": 6},
-        steps(0, 24),
-        committed=set(steps(0, 18)),
-        again=set(steps(18, 24)),
-    ),
-    "atomic": Story(
-        "acceptance.atomic", {"steps": 4, "gate_at": 2}, steps(0, 4), committed=set(steps(0, 2)), again={"s2"}
+    "chain": Story("acceptance.chain", {"steps": 6, "gate_at": 3}, steps(0, 6), {*steps(0, 3)}, {"s3"}),
+    "first": Story("acceptance.chain", {"steps": 2, "gate_at": 0}, steps(0, 2), set(), {"s0"}),
+    "async": Story("acceptance.chain_async", {"steps": 6, "gate_at": 3}, steps(0, 6), {*steps(0, 3)}, {"s3"}),
+    "wide": Story(
+        "acceptance.fan_out", {"width": 24, "gated": 6}, steps(0, 24), {*steps(0, 18)}, {*steps(18, 24)}
     ),
 }
+ATOMIC = Story("acceptance.atomic", {"steps": 4, "gate_at": 2}, steps(0, 4), {*steps(0, 2)}, {"s2"})
 
 
-@pytest.mark.parametrize("name", STORIES)
-def test_what_was_committed_is_kept_and_what_was_running_runs_again(name, workers, client, stage, effects):
-    story = STORIES[name]
-    victim = workers.start(LEASE=SHORT)
-    client.start_orchestration("it", story.orchestration, story.input)
-    stage.wait_until_reached("gate")
-    until(lambda: completed_labels(client, "it") == story.committed, "what comes before the gate to be committed")
-    until(lambda: story.again <= set(stage.counts("it")), "what stands at the gate to run")
+@pytest.mark.parametrize("stories", [STORIES, {"atomic": ATOMIC}], ids=["chains and a fan-out", "atomic"])
+def test_what_was_committed_is_kept_and_what_was_running_runs_again(stories, workers, client, stage, effects):
+    victim = workers.start("--concurrency", "16", LEASE=SHORT)
+    for key, story in stories.items():
+        client.start_orchestration(key, story.orchestration, story.input)
+    for key, story in stories.items():
+        until(lambda: completed_labels(client, key) == story.committed, f"{key} up to the gate to be committed")
+        until(lambda: story.again <= set(stage.counts(key)), f"{key} to stand at the gate")
     victim.kill()
     stage.open("gate")
     workers.start()
-    assert client.wait_for_output("it") == story.output
-    check_finished(client, "it")
-    counts = stage.counts("it")
-    assert {label: counts[label] for label in story.committed} == dict.fromkeys(story.committed, 1)
-    assert {label: counts[label] for label in story.again} == dict.fromkeys(story.again, 2)
-    written = sorted(effects.objects.values_list("label", flat=True))
-    assert written == (story.output if name == "atomic" else [])
+    for key, story in stories.items():
+        assert client.wait_for_output(key) == story.output
+        check_finished(client, key)
+        counts = stage.counts(key)
+        assert {label: counts[label] for label in story.committed} == dict.fromkeys(story.committed, 1)
+        assert {label: counts[label] for label in story.again} == dict.fromkeys(story.again, 2)
+    written = sorted(effects.objects.values_list("instance", "label"))
+    assert written == [("atomic", label) for label in ATOMIC.output if "atomic" in stories]
 
 
 def test_a_timer_of_a_killed_worker_fires_once_and_not_early(workers, client, stage):
@@ -164,9 +156,15 @@ def test_a_restarted_worker_of_the_same_name_goes_on_without_waiting_for_its_old
     assert stage.counts("it") == {"s0": 1, "s1": 2, "s2": 1}
 
 
-def test_an_activity_that_kills_its_worker_is_given_up_after_some_deliveries(workers, client):
+def test_an_activity_that_kills_its_worker_is_given_up_after_some_deliveries(workers, client, stage):
     """Each crash counts as a delivery, also where the worker comes back under its own name."""
-    client.start_orchestration("it", "acceptance.chain", {"steps": 2, "gate_at": None})
+    client.start_orchestration("it", "acceptance.crashes")
+    for _ in range(2):
+        assert workers.start(name="same", MAX_DELIVERIES=2).wait() == -signal.SIGKILL
+    workers.start(name="same", MAX_DELIVERIES=2)
+    assert client.wait_for_output("it") == ["Poisoned", "recovered"]
+    check_finished(client, "it")
+    assert stage.counts("it") == {"crash": 2, "recovered": 1}
 
 
 def kinds(client, instance_id: str) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
-from django_durable import activity, orchestration
+from django_durable import ActivityError, activity, orchestration
 
 from .stage import Stage
 
@@ -138,9 +140,24 @@ async def mixture(ctx, number: int):
     return [number, first, *many, *child, last]
 
 
-@orchestration("acceptance.waits")
-def waits(ctx):
-    return (yield ctx.wait_for_event("go"))
+@activity("acceptance.crash")
+def crash(ctx) -> None:
+    Stage.here().note(ctx, "crash")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@orchestration("acceptance.crashes")
+def crashes(ctx):
+    try:
+        yield ctx.schedule_activity(crash)
+    except ActivityError as error:
+        return [error.error_type, (yield ctx.schedule_activity(step, "recovered"))]
+
+
+@orchestration("acceptance.step_and_record")
+def step_and_record(ctx):
+    """What a stalled worker must neither complete nor go on with."""
+    return [(yield ctx.schedule_activity(step, "step", "gate")), (yield ctx.schedule_activity(record, "record"))]
 
 
 @orchestration("acceptance.sleeps")

@@ -252,9 +252,7 @@ def test_a_wait_ends_by_a_hint_alone(client, run, monkeypatch):
 def test_a_hint_about_other_instances_wakes_nobody(client, run, monkeypatch):
     key = started(client)
     callbacks = []
-    monkeypatch.setattr(
-        wakeups.Hub, "subscribe", lambda hub, callback: callbacks.append(callback) or _Closed()
-    )
+    monkeypatch.setattr(wakeups.Hub, "subscribe", lambda hub, callback: callbacks.append(callback) or _Closed())
     plan = client.wait_for_orchestration._plan_of_wait(client, key, MOMENT)
     rung = []
     plan._look()

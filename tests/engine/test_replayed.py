@@ -51,7 +51,7 @@ class Unprintable(Exception):
 
 class Unpicklable(Exception):
     def __init__(self) -> None:
-        super().__init__(lambda: None)
+        super().__init__("no pickle")
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot pickle")

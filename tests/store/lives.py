@@ -45,7 +45,8 @@ def start(
 def claim(instance_id: str, *, now: datetime = NOW) -> ClaimedInstance:
     """Lease one instance that has messages; the others are released."""
     claimed = {
-        each.instance_id: each for each in claims.claim_instances(WORKER, limit=10_000, lease=LEASE, now=now, using=USING)
+        each.instance_id: each
+        for each in claims.claim_instances(WORKER, limit=10_000, lease=LEASE, now=now, using=USING)
     }
     mine = claimed.pop(instance_id)
     claims.release_instances(WORKER, {each.id: each.lease_token for each in claimed.values()}, now, using=USING)

@@ -250,8 +250,8 @@ def test_an_error_of_the_runner_itself_hands_the_task_back_and_the_pool_goes_on(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool.registry.activity("it")(lambda_none)
-    reported: list[Any] = []
-    monkeypatch.setattr(threading, "excepthook", reported.append)
+    reported = threading.Semaphore(0)
+    monkeypatch.setattr(threading, "excepthook", lambda _: reported.release())
     real = pool.runner.run_in_thread
     broken = iter([True, True, True])
 
@@ -264,5 +264,7 @@ def test_an_error_of_the_runner_itself_hands_the_task_back_and_the_pool_goes_on(
     pool.submit(*["it"] * 9)
     outcomes = [outcome for _, outcome in pool.collect(9)]
 
+    for _ in range(3):
+        assert reported.acquire(timeout=PATIENCE)
     assert outcomes.count(HandBack()) == 3
     assert sum(isinstance(outcome, Finish) for outcome in outcomes) == 6

@@ -1,0 +1,46 @@
+"""Several workers on one database, and workers that lack code."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .checks import check_finished
+from .stage import until
+
+
+def test_two_workers_share_the_work_and_nothing_runs_twice(workers, client, stage, effects):
+    pair = [workers.start(), workers.start()]
+    for each in pair:
+        each.wait_until_started()
+    keys = [f"it-{number}" for number in range(80)]
+    for number, key in enumerate(keys):
+        client.start_orchestration(key, "acceptance.mixture", number)
+    for number, key in enumerate(keys):
+        assert client.wait_for_output(key)[0] == number
+    runs = stage.runs()
+    per_activity = Counter((run.instance, run.label) for run in runs)
+    assert set(per_activity.values()) == {1}
+    assert len(per_activity) == 7 * len(keys)
+    per_worker = Counter(run.worker for run in runs)
+    assert min(per_worker[each.name] for each in pair) > len(runs) / 20
+    assert effects.objects.count() == 2 * len(keys)
+    for key in keys[::20]:
+        check_finished(client, key)
+
+
+def test_instances_without_code_wait_blocked_for_a_worker_that_has_it(workers, client):
+    """As in a bad deployment: the new worker lacks the module, and nothing has to be repaired by hand."""
+    bad = workers.start(variables={"ACCEPTANCE_WITHOUT_CODE": "1"})
+    for number in range(5):
+        client.start_orchestration(f"it-{number}", "acceptance.chain", 2)
+    until(lambda: len(client.list_instances_by_status("Blocked")) == 5, "the instances to be blocked")
+    reason = client.get_status("it-0").blocked_reason
+    assert reason.error_type.endswith("NotRegistered")
+    assert "acceptance.chain" in reason.message
+    assert bad.stop() == 0
+    client.start_orchestration("new", "acceptance.chain", 1)
+    workers.start()
+    assert client.wait_for_output("new") == ["s0"]
+    for number in range(5):
+        assert client.wait_for_output(f"it-{number}") == ["s0", "s1"]
+        check_finished(client, f"it-{number}")
