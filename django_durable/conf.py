@@ -91,6 +91,7 @@ KEYS: Mapping[str, Key] = {
     "NOTIFY": Key(default=True, kind="flag"),
     "MAX_WAIT": Key(default=timedelta(hours=1), kind="duration", least=_MOMENT),
     "RETENTION": Key(default=None, kind="duration", least=timedelta(0), optional=True),
+    "PERMISSIONS": Key(default="django_durable.permissions.DurablePermissions", kind="name"),
 }
 """Every key, in the order in which the reference lists them."""
 
@@ -120,6 +121,7 @@ class Settings:
     NOTIFY: bool
     MAX_WAIT: timedelta
     RETENTION: timedelta | None
+    PERMISSIONS: str
 
     def __getattr__(self, name: str) -> Any:
         # Reached once per key: the value then stands in the instance, where attribute access finds it first.

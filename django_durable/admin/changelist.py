@@ -6,6 +6,7 @@ The admin's own paginator counts the table to number its pages. Instances are li
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from ..client import client
 from ..engine.states import RuntimeStatus
 from ..models import STATUS_LABELS
+from .text import last_part
 
 OLDER, NEWER = "older", "newer"
 PLACES = (OLDER, NEWER)
@@ -93,7 +95,9 @@ class OrchestrationFilter(admin.SimpleListFilter):
         names = set(client.registry.names)
         if asked := request.GET.get(self.parameter_name):
             names.add(asked)
-        return [(name, name) for name in sorted(names)]
+        shorts = Counter(last_part(name) for name in names)
+        labels = {name: last_part(name) if shorts[last_part(name)] == 1 else name for name in names}
+        return sorted(labels.items(), key=lambda item: item[1])
 
     def has_output(self) -> bool:
         return bool(self.lookup_choices)
@@ -129,7 +133,7 @@ class ParentFilter(admin.SimpleListFilter):
 class StuckFilter(admin.SimpleListFilter):
     """Instances that an operator may have to look after."""
 
-    title = _("stuck")
+    title = _("trouble")
     parameter_name = "stuck"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ from ..client import client
 from ..client.surveying import Bounds, InstanceSurvey
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance
-from ..store.insight import EventRow, Excerpt, ExecutionOutline, Relative
+from ..store.insight import Excerpt, ExecutionOutline, Relative
 from . import text, timeline
 
 BOUNDS = Bounds()
@@ -40,6 +41,11 @@ class Wait:
     queue: str | None = None
     failures: tuple[str, ...] = ()
 
+    @property
+    def short_name(self) -> str:
+        """The name as it is shown: of an activity, without the path of its module."""
+        return self.name if self.event or self.queue else text.last_part(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -54,6 +60,10 @@ class Line:
     tone: str
     payload: text.PayloadText | None
     data: text.PayloadText | None
+
+    @property
+    def short_name(self) -> str:
+        return text.last_part(self.name)
 
     @property
     def payload_key(self) -> str:
@@ -97,9 +107,7 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         payloads: Whether whoever looks may see payloads.
     """
     number = execution or instance.execution_number
-    survey = client.survey_instance(
-        instance.pk, execution=number, root=instance.root_id, before=before, bounds=BOUNDS
-    )
+    survey = client.survey_instance(instance.pk, execution=number, root=instance.root_id, before=before, bounds=BOUNDS)
     shown = next((each for each in survey.executions if each.number == number), None)
     now = survey.read_at
     spans, waits = timeline.spans_of(survey.outline, now)
@@ -121,7 +129,7 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         "timeline": _timeline(shown, spans, survey, now),
         "outline_is_cut": bool(survey.outline) and survey.outline[0].seq > 1,
         "outline_length": len(survey.outline),
-        "lines": list(_lines(survey.events, payloads)),
+        "lines": list(_lines(survey, payloads)),
         "before": survey.events[0].seq if survey.events and survey.events[0].seq > 1 else None,
         "is_latest": before is None,
         "input": text.payload(shown.input) if shown and payloads else None,
@@ -130,7 +138,10 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         "payloads": payloads,
         "tree": _tree(survey.relatives, instance, now),
         "tree_is_cut": len(survey.relatives) >= BOUNDS.rows,
-        "entries": [(each, text.payload(each.value) if payloads else None, text.moment(each.updated_at)) for each in survey.entries],
+        "entries": [
+            (each, text.payload(each.value) if payloads else None, text.moment(each.updated_at))
+            for each in survey.entries
+        ],
         "queues": _queues(survey, payloads, now),
         "executions": [
             (each, text.pill(each.status), text.moment(each.started_at), _took(each.started_at, each.completed_at, now))
@@ -162,7 +173,7 @@ def _after(at: datetime, waited: timedelta) -> SafeString | str:
     if waited < timedelta(seconds=1):
         return text.moment(at)
     whole = text.moment(at)
-    return text.format_html("{} ({})", whole, _("after %(duration)s") % {"duration": text.duration(waited)})
+    return format_html("{} ({})", whole, _("after %(duration)s") % {"duration": text.duration(waited)})
 
 
 def _lease(instance: Instance, now: datetime) -> str:
@@ -180,16 +191,14 @@ def _took(start: datetime, end: datetime | None, now: datetime) -> str:
     return text.duration((end or now) - start)
 
 
-def _waits(
-    survey: InstanceSurvey, waits: timeline.Waits, ids: dict[str, int], now: datetime
-) -> Iterator[Wait]:
+def _waits(survey: InstanceSurvey, waits: timeline.Waits, ids: dict[str, int], now: datetime) -> Iterator[Wait]:
     """Say what an instance waits for: rows say it of activities and timers, its history of everything else."""
     for message in survey.messages:
         due = text.moment(message.visible_at, text=text.ago(message.visible_at, now))
         if message.kind == "OrchestrationStarted":
             yield Wait(_("start"), "", "", due)
         elif message.kind == "TimerFired":
-            yield Wait(_("timer"), "", "", text.format_html("{} {}", _("due"), due), seq=message.source_seq)
+            yield Wait(_("timer"), "", "", format_html("{} {}", _("due"), due), seq=message.source_seq)
     for task in survey.activities:
         if task.execution_number != survey.executions[0].number:
             continue
@@ -207,7 +216,7 @@ def _waits(
         since = text.moment(task.created_at, text=text.ago(task.created_at, now))
         yield Wait(
             _("activity"), task.name, since, state, ", ".join(more), task.seq,
-            failures=tuple(str(each.get("error_type", "")) for each in task.failures),
+            failures=_failures(task.failures),
         )  # fmt: skip
     for span in waits.all():
         since = text.moment(span.start, text=text.ago(span.start, now))
@@ -219,6 +228,12 @@ def _waits(
             yield Wait(_("queue"), span.name, since, seq=span.seq, queue=span.name)
         elif span.lane == timeline.EVENTS:
             yield Wait(_("event"), span.name, since, seq=span.seq, event=span.name)
+
+
+def _failures(found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the types of the errors of failed attempts, without their modules, each with how often it was raised."""
+    counted = Counter(text.last_part(str(each.get("error_type", ""))) for each in found)
+    return tuple(text.times(name, count) for name, count in counted.items())
 
 
 def _timeline(
@@ -234,9 +249,10 @@ def _timeline(
 _BAD = ("Failed", "Terminated")
 
 
-def _lines(events: Sequence[EventRow], payloads: bool) -> Iterator[Line]:
+def _lines(survey: InstanceSurvey, payloads: bool) -> Iterator[Line]:
+    names = {each.seq: each.name or "" for each in survey.outline}
     previous: datetime | None = None
-    for event in events:
+    for event in survey.events:
         gap = event.recorded_at - previous if previous is not None else None
         previous = event.recorded_at
         tone = "bad" if event.kind.endswith(_BAD) else "good" if event.kind.endswith("Completed") else ""
@@ -245,7 +261,7 @@ def _lines(events: Sequence[EventRow], payloads: bool) -> Iterator[Line]:
             at=text.moment(event.recorded_at, precise=True),
             after="" if gap is None else f"+{text.duration(gap)}" if gap else "",
             kind=event.kind,
-            name=event.name or "",
+            name=event.name or names.get(event.source_seq or 0, ""),
             source=event.source_seq,
             tone=tone,
             payload=text.payload(event.payload) if payloads else None,

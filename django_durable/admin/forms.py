@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ..definitions import Orchestration
 from ..engine.errors import DurableError
+from .text import NOTHING
 
 PREFIX = "input-"
 WHOLE = "input"
@@ -22,8 +23,8 @@ class JsonField(forms.CharField):
     """One JSON value in a text area."""
 
     def __init__(self, **options: Any) -> None:
-        widget = forms.Textarea(attrs={"rows": 6, "cols": 60, "class": "vLargeTextField durable-code", "spellcheck": "false"})
-        super().__init__(widget=widget, **options)
+        looks = {"rows": 6, "cols": 60, "class": "vLargeTextField durable-code", "spellcheck": "false"}
+        super().__init__(widget=forms.Textarea(attrs=looks), **options)
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
@@ -48,12 +49,14 @@ class ReasonForm(forms.Form):
 
 class EventForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=255, widget=forms.TextInput(attrs={"size": 60}))
-    data = JsonField(label=gettext_lazy("Data"), required=False, help_text=gettext_lazy("JSON; left empty, null."))
+    payload = JsonField(label=gettext_lazy("Data"), required=False, help_text=gettext_lazy("JSON; left empty, null."))
 
 
 class QueueForm(forms.Form):
     queue = forms.CharField(label=gettext_lazy("Queue"), max_length=255, widget=forms.TextInput(attrs={"size": 60}))
-    data = JsonField(label=gettext_lazy("Message"), required=False, help_text=gettext_lazy("JSON; left empty, null."))
+    payload = JsonField(
+        label=gettext_lazy("Message"), required=False, help_text=gettext_lazy("JSON; left empty, null.")
+    )
 
 
 class PruneForm(forms.Form):
@@ -127,12 +130,15 @@ class StartForm(forms.Form):
 def field_of(name: str, schema: dict[str, Any], *, required: bool) -> forms.Field:
     """Return the form field for one parameter; what is no scalar is asked for as JSON."""
     kind = resolved(schema)
+    if not required:
+        # Left empty it is left out, so nothing else has to stand for null.
+        kind = resolved({"$defs": schema.get("$defs", {}), **without_null(kind)})
     options: dict[str, Any] = {"label": name, "required": required}
-    if "default" in schema:
+    if schema.get("default") is not None:
         options["help_text"] = _("Left empty: %(default)s") % {"default": json.dumps(schema["default"])}
     if isinstance(kind.get("enum"), list) and all(isinstance(each, str) for each in kind["enum"]):
         choices = [(each, each) for each in kind["enum"]]
-        return forms.ChoiceField(choices=choices if required else [("", "–"), *choices], **options)
+        return forms.ChoiceField(choices=choices if required else [("", NOTHING), *choices], **options)
     match kind.get("type"), kind.get("format"):
         case "integer", _:
             return forms.IntegerField(min_value=kind.get("minimum"), max_value=kind.get("maximum"), **options)
@@ -141,7 +147,7 @@ def field_of(name: str, schema: dict[str, Any], *, required: bool) -> forms.Fiel
         case "boolean", _:
             choices = [(_YES, gettext_lazy("Yes")), (_NO, gettext_lazy("No"))]
             return forms.TypedChoiceField(
-                choices=choices if required else [("", "–"), *choices],
+                choices=choices if required else [("", NOTHING), *choices],
                 coerce=lambda text: text == _YES,
                 empty_value=None,
                 **options,
@@ -158,3 +164,9 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     found: dict[str, Any] = schema.get("$defs", {}).get(name, schema)
     return found
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a schema allows besides null, where that is one thing."""
+    others = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    return others[0] if len(others) == 1 else schema

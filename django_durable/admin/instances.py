@@ -53,7 +53,7 @@ def right(name: str) -> Callable[..., bool]:
 class InstanceAdmin(admin.ModelAdmin):
     """Read-only. Every change goes through the client, and to the admin's log."""
 
-    list_display = ("status", "key", "code", "progress", "queued_events", "age", "took", "parent_link")
+    list_display = ("status", "key", "code", "progress", "age", "parent_link")
     list_display_links = ("key",)
     list_filter = (
         changelist.StatusFilter,
@@ -128,35 +128,36 @@ class InstanceAdmin(admin.ModelAdmin):
     @admin.display(description=gettext_lazy("Orchestration"))
     def code(self, instance: Instance) -> SafeString:
         return format_html(
-            '<span title="{}">{}</span> <span class="durable-quiet">{}</span>',
+            '<span class="durable-code-name" title="{}">{}</span> <span class="durable-quiet">{}</span>',
             instance.orchestration,
             text.last_part(instance.orchestration),
             instance.version,
         )
 
     @admin.display(description=gettext_lazy("Custom status"))
-    def progress(self, instance: Instance) -> str:
-        return text.custom_status(instance.custom_status)
-
-    @admin.display(description=gettext_lazy("Queued"))
-    def queued_events(self, instance: Any) -> Any:
-        return instance.queued or "–"
+    def progress(self, instance: Any) -> SafeString | str:
+        shown = text.custom_status(instance.custom_status)
+        if not instance.queued:
+            return shown
+        waiting = ngettext("%(count)d queued event", "%(count)d queued events", instance.queued)
+        waiting %= {"count": instance.queued}
+        return format_html('{} <span class="durable-queued durable-quiet">{}</span>', shown, waiting)
 
     @admin.display(description=gettext_lazy("Created"))
-    def age(self, instance: Instance) -> str:
-        return text.moment(instance.created_at, text=text.ago(instance.created_at, timezone.now()))
-
-    @admin.display(description=gettext_lazy("Duration"))
-    def took(self, instance: Instance) -> str:
+    def age(self, instance: Instance) -> SafeString:
+        now = timezone.now()
+        created = text.moment(instance.created_at, text=text.ago(instance.created_at, now))
         if instance.started_at is None:
-            return "–"
-        return text.duration((instance.completed_at or timezone.now()) - instance.started_at)
+            return format_html("{}", created)
+        took = text.duration((instance.completed_at or now) - instance.started_at)
+        label = _("took %(duration)s") if instance.completed_at else _("for %(duration)s")
+        return format_html('{} <span class="durable-took durable-quiet">{}</span>', created, label % {"duration": took})
 
     @admin.display(description=gettext_lazy("Parent"))
     def parent_link(self, instance: Instance) -> str:
         if instance.parent is None:
-            return "–"
-        address = reverse(f"{self.admin_site.name}:django_durable_instance_change", args=[instance.parent_id])
+            return text.NOTHING
+        address = self._address("change", instance.parent_id)
         return format_html('<a href="{}">{}</a>', address, instance.parent.instance_id)
 
     # Pages.
@@ -182,7 +183,7 @@ class InstanceAdmin(admin.ModelAdmin):
             raise PermissionDenied
         instance = self.get_queryset(request).select_related("parent", "root").filter(pk=_number(object_id)).first()
         if instance is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self._missing(request, object_id)
         page = detail.page_of(
             instance,
             execution=_number(request.GET.get("execution")),
@@ -200,6 +201,15 @@ class InstanceAdmin(admin.ModelAdmin):
         may_see_workers = request.user.has_perm("django_durable.view_worker")
         return self._page(request, "overview.html", title=_("Overview"), **overview.page_of(workers=may_see_workers))
 
+    def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Say that there is no such instance, and lead back to the list."""
+        told = _("There is no instance with the key “%(key)s”. It may have been deleted.") % {"key": object_id}
+        self.message_user(request, told, messages.WARNING)
+        return HttpResponseRedirect(self._address("changelist"))
+
+    def _address(self, name: str, *args: Any) -> str:
+        return reverse(f"{self.admin_site.name}:django_durable_instance_{name}", args=args)
+
     def _page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
         request.current_app = self.admin_site.name
         shared = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
@@ -216,22 +226,21 @@ class InstanceAdmin(admin.ModelAdmin):
             raise PermissionDenied
         instance = self.get_queryset(request).filter(pk=pk).first()
         if instance is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, str(pk))
-        back = reverse(f"{self.admin_site.name}:django_durable_instance_change", args=[pk])
+            return self._missing(request, str(pk))
+        back = self._address("change", pk)
         form = self._form(operation, request)
         if request.method == "POST" and (form is None or form.is_valid()):
             done = self.operate(request, operation, [instance], form.cleaned_data if form else {})
             gone = done and operation.name == "delete"
-            listed = reverse(f"{self.admin_site.name}:django_durable_instance_changelist")
-            return HttpResponseRedirect(listed if gone else back)
+            return HttpResponseRedirect(self._address("changelist") if gone else back)
         return self._ask(request, operation, form, [instance], back)
 
     def operate_on_many(self, request: HttpRequest, operation: Operation, queryset: Any) -> HttpResponse | None:
         """Ask for what an operation on the selected instances needs; carry it out once that was confirmed."""
         chosen = list(queryset.order_by("id")[: AT_ONCE + 1])
         if len(chosen) > AT_ONCE:
-            text_ = _("Only the first %(count)s of the selected instances were taken.") % {"count": f"{AT_ONCE:,}"}
-            self.message_user(request, text_, messages.WARNING)
+            told = _("Only the first %(count)s of the selected instances were taken.") % {"count": f"{AT_ONCE:,}"}
+            self.message_user(request, told, messages.WARNING)
         chosen = chosen[:AT_ONCE]
         confirmed = "confirmed" in request.POST
         form = self._form(operation, request, bound=confirmed)
@@ -257,13 +266,14 @@ class InstanceAdmin(admin.ModelAdmin):
             else:
                 done.append(instance)
                 if operation.name == "delete":
-                    self.log_deletions(request, [instance])
+                    deleted: Any = [instance]
+                    self.log_deletions(request, deleted)
                 else:
                     self.log_change(request, instance, operation.note(given))
         if done:
             self.message_user(request, operation.done % {"count": len(done)}, messages.SUCCESS)
-        for error in errors[:ERRORS_SHOWN]:
-            self.message_user(request, error, messages.ERROR)
+        for refused in errors[:ERRORS_SHOWN]:
+            self.message_user(request, refused, messages.ERROR)
         if (rest := len(errors) - ERRORS_SHOWN) > 0:
             more = ngettext("%(count)d more was refused.", "%(count)d more were refused.", rest) % {"count": rest}
             self.message_user(request, more, messages.ERROR)
@@ -277,7 +287,14 @@ class InstanceAdmin(admin.ModelAdmin):
         return operation.form(initial={name: request.GET[name] for name in ("name", "queue") if name in request.GET})
 
     def _ask(
-        self, request: HttpRequest, operation: Operation, form: Any, chosen: list[Instance], back: str, *, many: bool = False
+        self,
+        request: HttpRequest,
+        operation: Operation,
+        form: Any,
+        chosen: list[Instance],
+        back: str,
+        *,
+        many: bool = False,
     ) -> HttpResponse:
         return self._page(
             request,
@@ -300,8 +317,7 @@ class InstanceAdmin(admin.ModelAdmin):
             raise PermissionDenied
         name, version = request.GET.get("orchestration"), request.GET.get("version") or None
         if not name:
-            found = [(each, client.registry.versions(each)[::-1]) for each in client.registry.names]
-            listed = [(client.registry.get_orchestration(each), versions) for each, versions in found]
+            listed = [_described(each) for each in client.registry.names]
             return self._page(request, "start.html", title=_("Start an instance"), listed=listed)
         try:
             definition = client.registry.get_orchestration(name, version)
@@ -313,9 +329,8 @@ class InstanceAdmin(admin.ModelAdmin):
                 return self._start(request, form, version)
             except DurableError as error:
                 form.add_error(None, str(error))
-        return self._page(
-            request, "start.html", title=_("Start an instance"), definition=definition, form=form
-        )
+        shown = {"name": definition.name, "version": definition.version, "doc": definition.doc}
+        return self._page(request, "start.html", title=_("Start an instance"), definition=shown, form=form)
 
     def _start(self, request: HttpRequest, form: StartForm, version: str | None) -> HttpResponse:
         given = form.cleaned_data
@@ -332,10 +347,15 @@ class InstanceAdmin(admin.ModelAdmin):
             self.message_user(request, _("The instance was started."), messages.SUCCESS)
         else:
             self.message_user(request, _("This instance was started before, with the same input."), messages.INFO)
-        address = reverse(f"{self.admin_site.name}:django_durable_instance_change", args=[instance.pk])
-        return HttpResponseRedirect(address)
+        return HttpResponseRedirect(self._address("change", instance.pk))
 
 
-def _number(text_: str | None) -> int | None:
+def _described(name: str) -> dict[str, Any]:
+    """Return an orchestration as a template can show it: a definition itself is callable, and a template calls it."""
+    definition = client.registry.get_orchestration(name)
+    return {"name": name, "doc": definition.doc.partition("\n\n")[0], "versions": client.registry.versions(name)[::-1]}
+
+
+def _number(given: str | None) -> int | None:
     """Return a positive whole number given in an address, None for anything else."""
-    return int(text_) if text_ and text_.isascii() and text_.isdecimal() and 0 < len(text_) < 19 else None
+    return int(given) if given and given.isascii() and given.isdecimal() and len(given) < 19 else None

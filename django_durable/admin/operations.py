@@ -130,8 +130,10 @@ RAISE = Operation(
     label=gettext_lazy("Raise event"),
     many=gettext_lazy("Raise an event for selected instances"),
     explanation=gettext_lazy("The event goes to the oldest wait for its name, or is kept for the next one."),
-    done=ngettext_lazy("The event was sent to %(count)d instance.", "The event was sent to %(count)d instances.", "count"),
-    run=lambda client, instance_id, given: client.raise_event(instance_id, given["name"], given["data"]),
+    done=ngettext_lazy(
+        "The event was sent to %(count)d instance.", "The event was sent to %(count)d instances.", "count"
+    ),
+    run=lambda client, instance_id, given: client.raise_event(instance_id, given["name"], given["payload"]),
     fits=_status_in(*LIVE),
     form=EventForm,
     note=lambda given: _("Raised event “%(name)s”.") % {"name": given["name"]},
@@ -145,7 +147,7 @@ ENQUEUE = Operation(
     done=ngettext_lazy(
         "The message was enqueued for %(count)d instance.", "The message was enqueued for %(count)d instances.", "count"
     ),
-    run=lambda client, instance_id, given: client.enqueue_event(instance_id, given["queue"], given["data"]),
+    run=lambda client, instance_id, given: client.enqueue_event(instance_id, given["queue"], given["payload"]),
     fits=_status_in(*LIVE),
     form=QueueForm,
     note=lambda given: _("Enqueued a message in “%(queue)s”.") % {"queue": given["queue"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,9 @@ from django.utils.translation import ngettext
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from ..models import STATUS_LABELS
 from ..store.insight import Excerpt
+
+NOTHING = "\N{EN DASH}"
+"""Stands where there is nothing to show."""
 
 # A shape beside the word, so that a status is not told by colour alone.
 MARKS = {
@@ -66,19 +70,34 @@ def duration(length: timedelta) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how far a moment is from now, in the past or the future."""
+    """Return how far a moment is from now, in the past or the future, in the largest unit that fits."""
     if moment > now:
-        return _("in %(duration)s") % {"duration": duration(moment - now)}
-    return _("%(duration)s ago") % {"duration": duration(now - moment)}
+        return _("in %(duration)s") % {"duration": roughly(moment - now)}
+    return _("%(duration)s ago") % {"duration": roughly(now - moment)}
+
+
+def roughly(length: timedelta) -> str:
+    """Return a duration in one unit."""
+    seconds = max(length.total_seconds(), 0.0)
+    if seconds < 60:
+        return _("%(count)s s") % {"count": round(seconds)}
+    if seconds < 5_400:
+        return _("%(count)s min") % {"count": round(seconds / 60)}
+    if seconds < 172_800:
+        return _("%(count)s h") % {"count": round(seconds / 3_600)}
+    return _("%(count)s d") % {"count": number_format(round(seconds / 86_400), use_l10n=True)}
 
 
 def moment(at: datetime | None, *, precise: bool = False, text: str | None = None) -> SafeString | str:
-    """Return a moment as `<time>`, in the current time zone; `precise` adds milliseconds, `text` stands in for it."""
+    """Return a moment as `<time>`, in the current time zone: `text`, or the date and time, or precisely the time.
+
+    All of it is in the title.
+    """
     if at is None:
-        return "–"
+        return NOTHING
     local = timezone.localtime(at) if timezone.is_aware(at) else at
     whole = date_format(local, "Y-m-d H:i:s") + f".{local.microsecond // 1000:03}"
-    shown = text if text is not None else whole if precise else whole[:-4]
+    shown = text if text is not None else whole[11:] if precise else whole[:-4]
     return format_html('<time datetime="{}" title="{} {}">{}</time>', at.isoformat(), whole, local.tzname(), shown)
 
 
@@ -88,10 +107,8 @@ def payload(excerpt: Excerpt | None) -> PayloadText | None:
         return None
     text = excerpt.text
     if excerpt.complete:
-        try:
+        with suppress(ValueError):
             text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except ValueError:
-            pass
     return PayloadText(text, _first_line(text), excerpt.length, excerpt.complete)
 
 
@@ -122,7 +139,7 @@ def _first_line(text: str) -> str:
 def custom_status(value: str | None) -> SafeString | str:
     """Return a custom status in one line, with a bar where it is an object with a `progress` from 0 to 1."""
     if value is None:
-        return "–"
+        return NOTHING
     try:
         found = json.loads(value)
     except ValueError:
@@ -147,10 +164,10 @@ def custom_status(value: str | None) -> SafeString | str:
 
 
 def pairs(items: Iterable[tuple[str, Any]]) -> str:
-    """Return the members of an object in one line; a text called `text` or `step` needs no name."""
-    return ", ".join(
-        str(value) if name in ("text", "step", "message") else f"{name}: {_scalar(value)}" for name, value in items
-    )
+    """Return the members of an object in one line; one that is a sentence of its own stands alone."""
+    found = list(items)
+    telling = [str(value) for name, value in found if name in ("text", "step", "message")]
+    return ", ".join(telling or [f"{name}: {_scalar(value)}" for name, value in found])
 
 
 def _scalar(value: Any) -> str:
@@ -161,6 +178,11 @@ def short(text: str) -> str:
     """Return a text cut to one line of a table."""
     line = " ".join(text[: _LONGEST_LABEL * 2].split())
     return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 1]}…"
+
+
+def times(name: str, count: int) -> str:
+    """Return a name with how often it is there, where that is more than once."""
+    return name if count == 1 else f"{name} \N{MULTIPLICATION SIGN}{count:,}"
 
 
 def last_part(name: str) -> str:

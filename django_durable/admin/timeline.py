@@ -1,9 +1,9 @@
 """The timeline of one execution: bars in lanes, computed here, drawn by the template as SVG.
 
-From outlines of events to spans, from spans to rows, from rows to bars in percent of the width: the template only writes
-attributes. What overlaps in a row goes to tracks below each other. A row with very many spans is drawn as a summary,
-spans that touch or nearly touch as one bar that says how many it is, so the page of a history of thousands of events
-has hundreds of bars at most.
+From outlines of events to spans, from spans to rows, from rows to bars in percent of the width: the template only
+writes attributes. What overlaps in a row goes to tracks below each other. A row with very many spans is drawn as a
+summary, spans that touch or nearly touch as one bar that says how many it is, so the page of a history of thousands of
+events has hundreds of bars at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from ..store.insight import EventOutline, OpenActivity
 from . import text
@@ -229,7 +228,12 @@ class Scale:
 
 
 def timeline_of(
-    spans: Sequence[Span], *, started_at: datetime, ended_at: datetime | None, now: datetime, tasks: Sequence[OpenActivity]
+    spans: Sequence[Span],
+    *,
+    started_at: datetime,
+    ended_at: datetime | None,
+    now: datetime,
+    tasks: Sequence[OpenActivity],
 ) -> Timeline | None:
     """Lay out spans between the start of an execution and its end or now; None where there is nothing to draw."""
     if not spans:
@@ -338,10 +342,7 @@ def _summary(spans: Sequence[Span], scale: Scale) -> list[Bar]:
 def _together(spans: Sequence[Span], left: float, right: float) -> Bar:
     failed = sum(span.state == FAILED for span in spans)
     is_open = sum(span.state == OPEN for span in spans)
-    title = ngettext("%(count)d × %(name)s", "%(count)d × %(name)s", len(spans)) % {
-        "count": len(spans),
-        "name": spans[0].name,
-    }
+    title = text.times(spans[0].name, len(spans))
     if failed:
         title += ", " + _("%(count)s failed") % {"count": failed}
     if is_open:

@@ -70,7 +70,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Numbers"))
     def numbers(self, worker: Worker) -> str:
         found = json.loads(worker.metrics or "{}")
-        return text.pairs(found.items()) or "–" if isinstance(found, dict) else "–"
+        return (text.pairs(found.items()) if isinstance(found, dict) else "") or text.NOTHING
 
 
 @admin.register(Session)

@@ -22,6 +22,7 @@ from .reading import Reading
 from .records import OrchestrationStatus, StartResult
 from .starting import Starting
 from .surveying import Surveying
+from .watching import Watching
 
 __all__ = [
     "Client",
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 
-class Client(Starting, Reading, Steering, Inspecting, Retaining, Surveying):
+class Client(Starting, Reading, Watching, Steering, Inspecting, Retaining, Surveying):
     """Everything a caller may ask of instances. Holds no connection: it uses that of the calling thread.
 
     Args:

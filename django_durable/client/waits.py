@@ -1,7 +1,7 @@
 """Waiting: a condition is looked at, again at every hint, and now and then without one.
 
-Hints make a wait quick, the looks between them make it certain. A wait does not hold a connection, a transaction or, in
-async code, a thread while nothing happens.
+The looks make a wait certain; hints, which a wait that lasts asks for, let there be few of them. A wait does not hold a
+connection, a transaction or, in async code, a thread while nothing happens.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -27,6 +27,9 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 SHORTEST_PAUSE = 0.002
 """Seconds between two looks at least, however many hints there are."""
+
+ALONE = 0.05
+"""Seconds until a wait asks for hints: a thread and a connection of their own are too much for the many short waits."""
 
 LONGEST_PAUSE = 0.1
 HINTED_PAUSE = 1.0
@@ -86,8 +89,8 @@ class Wait(Generic[R, T]):
         if (found := self._first()) is not None:
             return found[0]
         bell = threading.Event()
-        with self._hints(bell.set) as hub:
-            for pause in self._pauses(started, hub):
+        with ExitStack() as stack:
+            for pause in self._pauses(started, stack, bell.set):
                 time.sleep(SHORTEST_PAUSE)
                 bell.wait(pause)
                 bell.clear()
@@ -107,11 +110,15 @@ class Wait(Generic[R, T]):
             with suppress(RuntimeError):  # The loop was closed by somebody who did not let this wait end.
                 loop.call_soon_threadsafe(bell.set)
 
-        with self._hints(ring) as hub:
-            for pause in self._pauses(started, hub):
+        with ExitStack() as stack:
+            for pause in self._pauses(started, stack, ring):
                 await asyncio.sleep(SHORTEST_PAUSE)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(bell.wait(), pause)
+                # Not asyncio.wait_for, which in Python 3.11 loses a cancellation that comes with the bell.
+                timer = loop.call_later(pause, bell.set)
+                try:
+                    await bell.wait()
+                finally:
+                    timer.cancel()
                 bell.clear()
                 if (found := await sync_to_async(self._look)()) is not None:
                     return found[0]
@@ -131,25 +138,23 @@ class Wait(Generic[R, T]):
         self._seen = self._read()
         return self._pick(self._seen)
 
-    @contextmanager
-    def _hints(self, ring: Callable[[], object]) -> Iterator[wakeups.Hub]:
+    def _pauses(self, started: float, stack: ExitStack, ring: Callable[[], object]) -> Iterator[float]:
+        """Yield how many seconds to wait for `ring` before each further look, until the time is over."""
+        pause, longest, alone = SHORTEST_PAUSE, LONGEST_PAUSE, True
+        while (left := started + self._seconds - time.monotonic()) > 0:
+            if alone and self._seconds - left >= ALONE:
+                alone = False
+                stack.callback(self._subscribe(ring).close)
+                if wakeups.Hub.of(self._using).gives_hints:
+                    longest = HINTED_PAUSE
+            yield min(pause, left)
+            pause = min(pause * GROWTH, longest)
+
+    def _subscribe(self, ring: Callable[[], object]) -> wakeups.Subscription:
         """Call `ring` at each hint that matters, from the hub's thread."""
-        hub = wakeups.Hub.of(self._using)
 
         def heard(hint: wakeups.Hint) -> None:
             if hint.instances is None or self._seen.id in hint.instances:
                 ring()
 
-        subscription = hub.subscribe(heard)
-        try:
-            yield hub
-        finally:
-            subscription.close()
-
-    def _pauses(self, started: float, hub: wakeups.Hub) -> Iterator[float]:
-        """Yield how many seconds to wait for a hint before each further look, until the time is over."""
-        pause = SHORTEST_PAUSE
-        longest = HINTED_PAUSE if hub.gives_hints else LONGEST_PAUSE
-        while (left := started + self._seconds - time.monotonic()) > 0:
-            yield min(pause, left)
-            pause = min(pause * GROWTH, longest)
+        return wakeups.Hub.of(self._using).subscribe(heard)

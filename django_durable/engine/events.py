@@ -352,16 +352,16 @@ def fact_from_columns(
     if cls is None:
         raise ValueError(f"Unknown event kind {kind!r}; known kinds are those of django_durable.engine.events.")
     layout = layout_of(cls)
-    values: dict[str, Any] = _unplain(json.loads(data)) if data else {}
-    if layout.name:
-        values[layout.name] = name
-    if layout.source:
-        values[layout.source] = source_seq
-    if layout.payload:
-        values[layout.payload] = failure_from_payload(payload) if layout.payload == "failure" else payload
     try:
+        values: dict[str, Any] = _unplain(json.loads(data)) if data else {}
+        if layout.name:
+            values[layout.name] = name
+        if layout.source:
+            values[layout.source] = source_seq
+        if layout.payload:
+            values[layout.payload] = failure_from_payload(payload) if layout.payload == "failure" else payload
         return cls(**values)
-    except TypeError as error:
+    except (TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"Columns of a {kind} event do not fit it: {error}.") from error
 
 

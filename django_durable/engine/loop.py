@@ -199,6 +199,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
                 task = next(iter(self._tasks))
                 del self._tasks[task]
                 close_fully(task.get_coro())
+                task.cancel()  # Cuts the circle of a task and the future it waits for; nothing of it runs any more.
         self._ready.clear()
 
     def ensure_future(self, awaitable: Any) -> asyncio.Future[Any]:

@@ -143,6 +143,10 @@ class Execution:
         """Drop the program: it goes inert, then the code's `finally` blocks run without any effect."""
         self._program.close()
 
+    def __del__(self) -> None:
+        # Left to the garbage collector, the code's `finally` blocks would meet a context that is not inert.
+        self.close()
+
     def _take(self, fact: Fact, now: datetime, appended: list[HistoryEvent]) -> None:
         """Record a fact from outside, then every command that the code holds once it is idle."""
         if self._recorded_at is not None and now < self._recorded_at:

@@ -35,7 +35,9 @@ def load(data: Mapping[str, Any]) -> list[HistoryEvent]:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"Event {place} is not one: {error}") from error
         if event.seq != place or event.recorded_at.tzinfo is None:
-            raise ValueError(f"Event {place} has seq {event.seq} and time {event.recorded_at}, expected no gap and UTC.")
+            raise ValueError(
+                f"Event {place} has seq {event.seq} and time {event.recorded_at}, expected no gap and UTC."
+            )
         history.append(event)
     return history
 

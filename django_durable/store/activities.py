@@ -73,19 +73,18 @@ def claim_activities(
     connection = connections[using or settings.DATABASE]
     served = served_tags(connection, tags)
     claimed: list[ClaimedTask] = []
-    only_owned = False
+    has_room = True
     for _ in range(LOOKS):
         wanted = limit - len(claimed)
         due = due_tasks(
-            connection, served, worker_id, WINDOW * wanted, now, sessions=sessions is not None, only_owned=only_owned
+            connection, served, worker_id, WINDOW * wanted, now, sessions=sessions is not None, only_owned=not has_room
         )
-        if not due or wanted <= 0:
+        if not due:
             break
-        allowed, got = _claim(connection, worker_id, due, wanted, sessions, lease, now)
+        got, has_room = _claim(connection, worker_id, due, wanted, sessions, lease, now)
         claimed += got
-        if len(got) == wanted or len(allowed) == len(due) == len(got):
+        if len(got) in (wanted, len(due)):
             break
-        only_owned = len(allowed) < len(due)
     return claimed
 
 
@@ -94,19 +93,18 @@ def _claim(
     worker_id: str,
     due: Sequence[Due],
     limit: int,
-    sessions: SessionLimits | None,
+    limits: SessionLimits | None,
     lease: timedelta,
     now: datetime,
-) -> tuple[list[TaskKey], list[ClaimedTask]]:
-    """Lease tasks, with their sessions. Returns: those that this worker may have, and those that it got."""
-    if not any(each.session for each in due):
-        keys = [each.key for each in due]
-        return keys, _lease(connection, worker_id, keys, limit, lease, now)
+) -> tuple[list[ClaimedTask], bool]:
+    """Lease tasks, with their sessions. Returns: those that it got, and whether it has room for more sessions."""
+    wanted = [each.session for each in due]
+    if limits is None or not any(wanted):
+        return _lease(connection, worker_id, [each.key for each in due], limit, lease, now), True
     with write_transaction(connection.alias):
-        wanted = [each.session for each in due if each.session]
-        taken = session_store.take_sessions(connection, worker_id, wanted, sessions, lease, now)
-        keys = [each.key for each in due if not each.session or each.session in taken]
-        return keys, _lease(connection, worker_id, keys, limit, lease, now)
+        taken = session_store.take_sessions(connection, worker_id, wanted, limit, limits, lease, now)
+        keys = [each.key for each in due if not each.session or each.session in taken.sessions]
+        return _lease(connection, worker_id, keys, limit, lease, now), taken.has_room
 
 
 def _lease(

@@ -164,7 +164,8 @@ def _close(
         failure=failure_to_payload(_failure(fact)),
         event_count=Subquery(length),
     )
-    for model in (models.InboxMessage, models.ActivityTask):
+    # Tasks first: the outcome of one that was just recorded is then among the messages.
+    for model in (models.ActivityTask, models.InboxMessage):
         trees.delete_rows(model.objects.using(using).filter(instance__in=ids))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db import connections
+from django.db import Error, connections
+
+from ..models import Worker
 
 SUPPORTED_VENDORS = ("sqlite", "postgresql")
 
@@ -21,3 +23,12 @@ def journal_mode(using: str) -> str | None:
         cursor.execute("PRAGMA journal_mode")
         mode = str(cursor.fetchone()[0]).lower()
     return None if mode == "memory" else mode
+
+
+def answers(using: str) -> bool:
+    """Tell whether a database can be asked and has the tables."""
+    try:
+        Worker.objects.using(using).exists()
+    except Error:
+        return False
+    return True

@@ -342,10 +342,10 @@ def overview(*, now: datetime, ended_since: datetime, failed_since: datetime, us
     Args:
         ended_since, failed_since: What ended, and what failed, after these moments is counted.
     """
-    rows = models.Instance.objects.using(using).order_by().values_list("runtime_status").annotate(Count("id"))
+    rows = models.Instance.objects.using(using).order_by().values_list("runtime_status").annotate(number=Count("id"))
     counted = dict(rows)
     finished = matching(InstanceFilter(completed_after=ended_since), using=using)
-    ended = dict(finished.values_list("runtime_status").annotate(Count("id")))
+    ended = dict(finished.values_list("runtime_status").annotate(number=Count("id")))
     failed = matching(
         InstanceFilter(completed_after=failed_since, runtime_status=RuntimeStatus.FAILED), using=using
     ).count()
@@ -355,7 +355,9 @@ def overview(*, now: datetime, ended_since: datetime, failed_since: datetime, us
         .filter(visible_at__lte=now)
         .order_by("tag")
         .values_list("tag")
-        .annotate(Count("seq"), Min("visible_at"), Count("seq", filter=Q(lease_owner__isnull=False)))
+        .annotate(
+            waiting=Count("seq"), since=Min("visible_at"), expired=Count("seq", filter=Q(lease_owner__isnull=False))
+        )
     )
     oldest = [OldestTask(tag=tag, waiting=waiting, since=since) for tag, waiting, since, _ in tasks]
     return Overview(

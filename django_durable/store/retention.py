@@ -78,12 +78,12 @@ def delete_instance(instance_id: str, *, force: bool = False, using: str) -> Del
     Writes: Instance and every table that refers to it; one transaction.
     """
     with write_transaction(using):
-        found = trees.lock(Q(instance_id=instance_id), for_delete=True, using=using)
+        found = trees.lock(Q(instance_id=instance_id), using=using)
         if not found:
             raise InstanceNotFound(instance_id)
         if found[0].parent is not None:
             raise _is_child(instance_id, using)
-        tree = found + trees.descendants([found[0].id], for_delete=True, using=using)
+        tree = found + trees.descendants([found[0].id], using=using)
         unfinished = [each for each in tree if each.live]
         if unfinished and not force:
             raise _unfinished(instance_id, unfinished[0])
@@ -106,8 +106,8 @@ def delete_instances(filter: InstanceFilter, *, using: str) -> DeleteResult:
         ids = list(candidates.order_by("id").values_list("id", flat=True)[: filter.limit or BULK_LIMIT])
         # A descendant of a finished root can still start children: what was read is read again once it is locked.
         parts = trees.chunks(ids)
-        roots = [each for part in parts for each in trees.lock(Q(id__in=part), for_delete=True, using=using)]
-        members = trees.descendants([each.id for each in roots], for_delete=True, using=using)
+        roots = [each for part in parts for each in trees.lock(Q(id__in=part), using=using)]
+        members = trees.descendants([each.id for each in roots], using=using)
         kept = {each.root for each in members if each.live}
         doomed = [each.id for each in roots if each.id not in kept]
         doomed += [each.id for each in members if each.root not in kept]
@@ -166,18 +166,21 @@ def _unfinished(instance_id: str, first: trees.Locked) -> IllegalTransition:
 
 
 def _delete(ids: Collection[int], using: str) -> DeleteResult:
-    """Delete instances that are locked, with everything that refers to them."""
-    removed = dict.fromkeys(_OWNED, 0)
-    instances = 0
+    """Delete instances that are locked, with everything that refers to them.
+
+    Tasks go first: whoever is recording an activity's outcome has locked its task, and then needs the instance. The
+    instances go before what can still be sent to them: once their rows are gone, a sender waits, and its foreign key
+    check fails. Foreign keys are checked when the transaction ends, so the order is free.
+    """
+    removed = dict.fromkeys(_TABLES, 0)
     for part in trees.chunks(ids):
-        for model in _OWNED:
-            removed[model] += trees.delete_rows(model.objects.using(using).filter(instance__in=part))
-        # Foreign keys are checked when the transaction ends, so parents may go before their children.
-        instances += trees.delete_rows(models.Instance.objects.using(using).filter(id__in=part))
-    if instances:
-        wakeups.notify(using, work=False, instances=ids)
+        for model in _TABLES:
+            of_these = {"id__in" if model is models.Instance else "instance__in": part}
+            removed[model] += trees.delete_rows(model.objects.using(using).filter(**of_these))
+    if ids:
+        wakeups.notify(using, instances=ids)
     return DeleteResult(
-        instances_deleted=instances,
+        instances_deleted=removed[models.Instance],
         executions_deleted=removed[models.Execution],
         events_deleted=removed[models.HistoryEvent],
         queue_messages_deleted=sum(removed[model] for model in _QUEUES),
@@ -186,7 +189,15 @@ def _delete(ids: Collection[int], using: str) -> DeleteResult:
 
 
 _QUEUES: tuple[type[Any], ...] = (models.InboxMessage, models.QueuedEvent, models.ActivityTask)
-_OWNED: tuple[type[Any], ...] = (*_QUEUES, models.KeyValue, models.HistoryEvent, models.Execution)
+_TABLES: tuple[type[Any], ...] = (
+    models.ActivityTask,
+    models.Instance,
+    models.InboxMessage,
+    models.QueuedEvent,
+    models.KeyValue,
+    models.HistoryEvent,
+    models.Execution,
+)
 
 
 def _prunable(options: PruneOptions, using: str) -> QuerySet[models.Execution]:

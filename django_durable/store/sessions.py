@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -36,28 +36,47 @@ def condition(worker_id: str, at: Any, *, serves: bool, only_owned: bool) -> tup
     return f"(t.session_id = '' OR {wanted} ({owned} AND s.worker_id {owner} %s))", [at, worker_id]
 
 
+class Taken(NamedTuple):
+    """The sessions among those wanted that a worker owns now, and whether it may own more."""
+
+    sessions: frozenset[str]
+    has_room: bool
+
+
 def take_sessions(
     connection: BaseDatabaseWrapper,
     worker_id: str,
     wanted: Sequence[str],
-    limits: SessionLimits | None,
+    limit: int,
+    limits: SessionLimits,
     lease: timedelta,
     now: datetime,
-) -> set[str]:
-    """Take sessions that nobody else owns, in the order in which they are wanted, as far as there is room.
+) -> Taken:
+    """Take the sessions of the first `limit` tasks, where nobody else owns them and as far as there is room.
 
-    Returns: those of `wanted` that are this worker's now.
+    Args:
+        wanted: The session of each task that is due, in order; empty where it has none. Sessions that only further
+            tasks need are left to others, unless the worker owns them already.
     Writes: Session (inserted, or updated where its lease is over or this worker's); in the transaction that is open.
     """
-    if limits is None:
-        return set()
-    owned = set(
-        Session.objects.using(connection.alias)
-        .filter(worker_id=worker_id, lease_until__gt=now)
-        .values_list("session_id", flat=True)
-    )
-    new = [each for each in dict.fromkeys(wanted) if each not in owned]
-    asked = sorted(owned.intersection(wanted).union(new[: max(limits.max_sessions - len(owned), 0)]))
+    own = Session.objects.using(connection.alias).filter(worker_id=worker_id, lease_until__gt=now)
+    owned = set(own.values_list("session_id", flat=True))
+    asked, room, tasks = owned.intersection(wanted), limits.max_sessions - len(owned), 0
+    for session in wanted:
+        if tasks >= limit:
+            break
+        if session and session not in asked:
+            if room <= 0:
+                continue
+            asked.add(session)
+            room -= 1
+        tasks += 1
+    return Taken(frozenset(_upsert(connection, worker_id, sorted(asked), lease, now)), room > 0)
+
+
+def _upsert(
+    connection: BaseDatabaseWrapper, worker_id: str, asked: Sequence[str], lease: timedelta, now: datetime
+) -> set[str]:
     if not asked:
         return set()
     at, until = sql.moment(connection, now), sql.moment(connection, now + lease)

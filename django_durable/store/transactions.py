@@ -10,9 +10,14 @@ from typing import Any
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .turnstile import Turnstile
+
+SQLITE_TIMEOUT_SECONDS = 5.0
+"""What Python's sqlite3 waits for a lock where the project's settings say nothing."""
+
 PATIENCE = 4
 """How often the connection's `timeout` is waited for SQLite's write lock. Those who wait for it take no turns, so one
-of many writers may be unlucky for longer than any of them holds it."""
+of many processes may be unlucky for longer than any of them holds it."""
 
 
 @contextmanager
@@ -29,6 +34,7 @@ def write_transaction(using: str) -> Iterator[BaseDatabaseWrapper]:
         if connection.vendor != "sqlite" or connection.in_atomic_block:
             stack.enter_context(transaction.atomic(using=using))
         else:
+            stack.enter_context(_turnstile(using).turn(PATIENCE * _timeout(connection)))
             _enter_with_lock(stack, connection)
         yield connection
 
@@ -47,6 +53,18 @@ def _enter_with_lock(stack: ExitStack, connection: Any) -> None:
                     raise
     finally:
         connection.transaction_mode = configured
+
+
+_turnstiles: dict[str, Turnstile] = {}
+"""One per database alias. Other processes are met at SQLite's own lock."""
+
+
+def _turnstile(using: str) -> Turnstile:
+    return _turnstiles.get(using) or _turnstiles.setdefault(using, Turnstile())
+
+
+def _timeout(connection: Any) -> float:
+    return float(connection.settings_dict["OPTIONS"].get("timeout", SQLITE_TIMEOUT_SECONDS))
 
 
 def _is_busy(error: OperationalError) -> bool:

@@ -2,7 +2,8 @@
 
 A child is inserted by a turn of its parent, and a turn's commit begins by updating the parent's row. So whoever has
 locked a row, and then reads its children, has read all there will be. The walk goes level by level for that reason, and
-locks each level in the order of ids, as turns are committed, so that two of them do not wait for each other.
+locks each level in the order of ids, as turns are committed, so that two of them do not wait for each other. The locks
+leave the key alone: a sender, whose foreign key check locks it, is not kept waiting.
 """
 
 from __future__ import annotations
@@ -39,23 +40,22 @@ class Locked:
         return self.runtime_status not in TERMINAL
 
 
-def lock(condition: Q, *, for_delete: bool = False, using: str) -> list[Locked]:
-    """Lock the rows of instances until the transaction ends, in the order of their ids.
+def lock(condition: Q, *, using: str) -> list[Locked]:
+    """Lock the rows of instances until the transaction ends, in the order of their ids."""
+    rows = models.Instance.objects.using(using).filter(condition).order_by("id").select_for_update(no_key=True)
+    columns = rows.values_list(
+        "id", "instance_id", "runtime_status", "execution_number", "history_length", "parent_id", "parent_execution",
+        "parent_seq", "root_id",
+    )  # fmt: skip
+    return [Locked(id, instance_id, RuntimeStatus(status), *places) for id, instance_id, status, *places in columns]
 
-    Args:
-        for_delete: Also keep senders out, who refer to the row and so would make its deletion fail.
-    """
-    return list(_lock(models.Instance.objects.using(using).filter(condition), for_delete))
 
-
-def descendants(parents: Collection[int], *, for_delete: bool = False, using: str) -> list[Locked]:
+def descendants(parents: Collection[int], *, using: str) -> list[Locked]:
     """Lock all descendants of instances that are locked already, parents before children."""
     found: list[Locked] = []
     level = list(parents)
     while level:
-        children = [
-            each for part in chunks(level) for each in lock(Q(parent__in=part), for_delete=for_delete, using=using)
-        ]
+        children = [each for part in chunks(level) for each in lock(Q(parent__in=part), using=using)]
         found += children
         level = [each.id for each in children]
     return found
@@ -71,14 +71,3 @@ def chunks(ids: Collection[int]) -> Iterator[list[int]]:
 def delete_rows(found: QuerySet[Any]) -> int:
     """Delete rows by one statement and return how many. What refers to them is the caller's; no signal is sent."""
     return int(found._raw_delete(found.db))
-
-
-def _lock(found: QuerySet[models.Instance], for_delete: bool) -> Iterator[Locked]:
-    # Without `no_key` a sender's foreign key check would wait for the lock; nobody but a deletion needs that.
-    rows = found.order_by("id").select_for_update(no_key=not for_delete)
-    columns = rows.values_list(
-        "id", "instance_id", "runtime_status", "execution_number", "history_length", "parent_id", "parent_execution",
-        "parent_seq", "root_id",
-    )  # fmt: skip
-    for id, instance_id, status, number, length, parent, parent_execution, parent_seq, root in columns:
-        yield Locked(id, instance_id, RuntimeStatus(status), number, length, parent, parent_execution, parent_seq, root)

@@ -66,6 +66,11 @@ class LeaseKeeper:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread; nothing is renewed any more."""
         self._stop.set()

@@ -15,6 +15,7 @@ from ..engine.errors import InvalidArgument
 from ..models import WORKER_ID_LENGTH
 from ..store import connections
 from ..store.records import TagFilter
+from .pool import BUFFER_SECONDS
 
 LEAST_LEASE = timedelta(seconds=1)
 
@@ -32,6 +33,7 @@ class WorkerOptions:
         lease: How long it may be silent before others take over what it has.
         poll_interval: How often an idle worker looks when nothing hints at work.
         shutdown_timeout: How long a stop waits for activities that run.
+        buffer: How much work, by the time it takes, waits in the worker for a free slot; zero for none.
         batch: Turns per commit, at most.
         hot_executions: Executions kept in memory, at most.
         max_deliveries: Deliveries of an activity, and attempts of a turn, before it counts as poisoned.
@@ -46,6 +48,7 @@ class WorkerOptions:
     lease: timedelta
     poll_interval: timedelta
     shutdown_timeout: timedelta
+    buffer: timedelta
     batch: int
     hot_executions: int
     max_deliveries: int
@@ -63,6 +66,7 @@ class WorkerOptions:
         lease: Duration | None = None,
         poll_interval: Duration | None = None,
         shutdown_timeout: Duration | None = None,
+        buffer: Duration | None = None,
         **others: Any,
     ) -> WorkerOptions:
         """Return options with the settings' values where nothing is given."""
@@ -74,6 +78,7 @@ class WorkerOptions:
             "lease": _duration(lease, settings.LEASE, "lease"),
             "poll_interval": _duration(poll_interval, settings.POLL_INTERVAL, "poll_interval"),
             "shutdown_timeout": _duration(shutdown_timeout, settings.SHUTDOWN_TIMEOUT, "shutdown_timeout"),
+            "buffer": _duration(buffer, timedelta(seconds=BUFFER_SECONDS), "buffer"),
             "batch": settings.TURNS_PER_BATCH,
             "hot_executions": settings.HOT_EXECUTIONS,
             "max_deliveries": settings.MAX_DELIVERIES,

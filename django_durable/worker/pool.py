@@ -2,7 +2,7 @@
 
 Theory of operation. A pool has `slots`; each attempt that runs holds one, be it a thread's or the loop's. Before them
 is a short queue, so that a slot that becomes free starts the next attempt without asking the database. How long the
-queue may be follows from how long attempts take: about `BUFFER_SECONDS` of work for the slots that are not stuck with
+queue may be follows from how long attempts take: about `buffer` seconds of work for the slots that are not stuck with
 something slow. Whoever finds attempts in the queue for much longer calls `recall` and hands them to other workers.
 
 A plain function cannot be stopped. At its deadline the attempt is over and its outcome is recorded, but its thread is
@@ -31,7 +31,7 @@ from .loopthread import LoopThread
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome
 
 BUFFER_SECONDS = 0.02
-LONGEST_BUFFER = 256
+LONGEST_QUEUE = 256
 INLINE_SLOTS = 100
 CLOSING_SECONDS = 1.0
 Finished = tuple[Attempt, Outcome]
@@ -65,8 +65,17 @@ class Executor(Protocol):
 class ThreadedExecutor:
     """Runs attempts on threads and one event loop; `ring` is called when there is something to collect."""
 
-    def __init__(self, runner: ActivityRunner, *, slots: int, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        runner: ActivityRunner,
+        *,
+        slots: int,
+        clock: Clock,
+        ring: Callable[[], None],
+        buffer: float = BUFFER_SECONDS,
+    ) -> None:
         self._slots = slots
+        self._buffer = buffer
         self._runner = runner
         self._clock = clock
         self._ring = ring
@@ -76,16 +85,16 @@ class ThreadedExecutor:
         self._finished: deque[Finished] = deque()
         self._deadlines: list[tuple[float, int, Attempt]] = []
         self._order = count()
-        self._mean = BUFFER_SECONDS
+        self._mean = buffer
         self._threads = _Threads(slots, self._run_in_thread)
         self._loop = LoopThread()
 
     def free(self) -> int:
         now = self._clock.monotonic()
         with self._lock:
-            slow = sum(1 for attempt in self._running if attempt.started and now - attempt.started > BUFFER_SECONDS)
-            buffer = int((self._slots - slow) * BUFFER_SECONDS / self._mean) if self._mean < BUFFER_SECONDS else 0
-            return max(self._slots + min(buffer, LONGEST_BUFFER) - len(self._running) - len(self._queue), 0)
+            slow = sum(1 for each in self._running if each.started and now - each.started > self._buffer)
+            ahead = int((self._slots - slow) * self._buffer / self._mean) if self._mean < self._buffer else 0
+            return max(self._slots + min(ahead, LONGEST_QUEUE) - len(self._running) - len(self._queue), 0)
 
     def submit(self, attempts: list[Attempt]) -> None:
         with self._lock:

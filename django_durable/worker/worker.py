@@ -87,7 +87,11 @@ class Worker:
         hub = Hub.of(self.options.using)
         poll = max(self.options.poll_interval, POLL_WITH_HINTS) if hub.gives_hints else self.options.poll_interval
         self._executor = ThreadedExecutor(
-            self._activity_runner(), slots=self.options.concurrency, clock=self._clock, ring=self._doorbell.ring
+            self._activity_runner(),
+            slots=self.options.concurrency,
+            clock=self._clock,
+            ring=self._doorbell.ring,
+            buffer=self.options.buffer.total_seconds(),
         )
         self._hints = hub.subscribe(self._take_hint)
         self._dispatching = DispatchThread(
@@ -121,8 +125,10 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Whether its dispatcher runs; one that has ended without being stopped has failed."""
-        return self._dispatching is not None and not self._dispatching.ended.is_set()
+        """Whether its threads run; one that has ended without being stopped has failed, and the worker with it."""
+        if self._dispatching is None or self._leases is None:
+            return False
+        return self._leases.alive and not self._dispatching.ended.is_set()
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
         """Wait until nothing is due and nothing runs here. Returns: False after `timeout` seconds, or if it failed."""

@@ -58,7 +58,7 @@ class WorkerProcess:
         self.process.send_signal(number)
 
     def stall(self, *, holding_locks: bool = False) -> None:
-        """Stop it as a hanging machine does, by default at a moment when it is not writing."""
+        """Stop it as a hanging machine does, by default at a moment when it does not keep others from writing."""
         while True:
             self.signal(signal.SIGSTOP)
             if holding_locks or _can_write():
@@ -79,7 +79,7 @@ class WorkerProcess:
 
 
 def _can_write() -> bool:
-    """Tell whether nobody keeps others from writing: SQLite has one lock, which its holder keeps while it hangs."""
+    """Tell whether nobody keeps others from writing: whoever reads or writes SQLite keeps its lock while it hangs."""
     from django.db import OperationalError, connection
 
     if connection.vendor != "sqlite":
@@ -87,7 +87,7 @@ def _can_write() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout = 200")
         try:
-            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("BEGIN EXCLUSIVE")
             cursor.execute("ROLLBACK")
         except OperationalError:
             return False

@@ -220,6 +220,7 @@ def test_a_wait_inside_a_transaction_is_refused_unless_the_answer_is_there(clien
 
 def test_a_wait_ends_without_any_hint(client, run, monkeypatch):
     client.start_orchestration("order-7", "orders.checkout", 7)
+    monkeypatch.setattr(waits, "ALONE", 0.0)
     monkeypatch.setattr(wakeups.Hub, "gives_hints", property(lambda hub: False))
     with after_the_first_look(monkeypatch, run):
         assert client.wait_for_orchestration("order-7", LONG).finished
@@ -227,46 +228,48 @@ def test_a_wait_ends_without_any_hint(client, run, monkeypatch):
 
 def test_a_wait_ends_by_a_hint_alone(client, run, monkeypatch):
     client.start_orchestration("order-7", "orders.checkout", 7)
-    monkeypatch.setattr(waits, "HINTED_PAUSE", 60.0)
-    monkeypatch.setattr(waits.Wait, "_pauses", lambda wait, started, hub: iter([60.0, 60.0, 60.0]))
     subscribed = threading.Event()
-    subscribe = wakeups.Hub.subscribe
 
-    def noticed(hub, callback):
-        subscription = subscribe(hub, callback)
+    def pauses(wait, started, stack, ring):
+        stack.callback(wait._subscribe(ring).close)
         subscribed.set()
-        return subscription
+        while True:
+            yield 100.0
 
-    monkeypatch.setattr(wakeups.Hub, "subscribe", noticed)
-
-    def hint() -> None:
+    def work() -> None:
         subscribed.wait()
         run()
-        # The thread that gives hints may not have listened yet when the run was committed.
-        wakeups.Hub.of("default")._publish(wakeups.ANYTHING)
 
-    with after_the_first_look(monkeypatch, hint):
+    monkeypatch.setattr(waits.Wait, "_pauses", pauses)
+    with after_the_first_look(monkeypatch, work):
         assert client.wait_for_orchestration("order-7", LONG).finished
+
+
+def test_a_wait_that_lasts_asks_for_hints_and_lets_them_go_at_its_end(client, run, monkeypatch):
+    key = started(client)
+    hub = wakeups.Hub.of("default")
+    seen = []
+    monkeypatch.setattr(waits, "ALONE", 0.0)
+    look = waits.Wait._look
+    monkeypatch.setattr(waits.Wait, "_look", lambda wait: seen.append(len(hub._subscriptions)) or look(wait))
+    with pytest.raises(WaitTimeout):
+        client.wait_for_orchestration(key, MOMENT * 10)
+    assert (seen[0], seen[-1], hub._subscriptions) == (0, 1, ())
 
 
 def test_a_hint_about_other_instances_wakes_nobody(client, run, monkeypatch):
     key = started(client)
     callbacks = []
-    monkeypatch.setattr(wakeups.Hub, "subscribe", lambda hub, callback: callbacks.append(callback) or _Closed())
-    plan = client.wait_for_orchestration._plan_of_wait(client, key, MOMENT)
+    monkeypatch.setattr(wakeups.Hub, "subscribe", lambda hub, callback: callbacks.append(callback))
+    wait = client.wait_for_orchestration._plan_of_wait(client, key, MOMENT)
     rung = []
-    plan._look()
-    with plan._hints(lambda: rung.append(1)):
-        callbacks[0](wakeups.Hint(instances=frozenset({plan._seen.id + 1})))
-        assert rung == []
-        callbacks[0](wakeups.Hint(instances=frozenset({plan._seen.id})))
-        callbacks[0](wakeups.Hint(instances=None))
-        assert rung == [1, 1]
-
-
-class _Closed:
-    def close(self) -> None:
-        pass
+    wait._look()
+    wait._subscribe(lambda: rung.append(1))
+    callbacks[0](wakeups.Hint(instances=frozenset({wait._seen.id + 1})))
+    assert rung == []
+    callbacks[0](wakeups.Hint(instances=frozenset({wait._seen.id})))
+    callbacks[0](wakeups.Hint(instances=None))
+    assert rung == [1, 1]
 
 
 # Async.
@@ -293,6 +296,8 @@ def test_an_async_wait_holds_no_thread_while_it_waits(client, run, monkeypatch):
     for key in keys:
         client.start_orchestration(key, "orders.checkout", 7)
 
+    monkeypatch.setattr(waits, "ALONE", 0.0)
+
     async def wait() -> list[bool]:
         before = threading.active_count()
         tasks = [asyncio.create_task(client.await_for_orchestration(key, LONG)) for key in keys]
@@ -305,8 +310,9 @@ def test_an_async_wait_holds_no_thread_while_it_waits(client, run, monkeypatch):
     assert all(_in_a_loop(wait))
 
 
-def test_an_async_wait_can_be_canceled(client, run):
+def test_an_async_wait_can_be_canceled(client, run, monkeypatch):
     key = started(client)
+    monkeypatch.setattr(waits, "ALONE", 0.0)
 
     async def wait() -> None:
         with pytest.raises(TimeoutError):

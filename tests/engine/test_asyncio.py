@@ -699,7 +699,7 @@ def test_an_error_in_a_task_nobody_awaits_is_logged() -> None:
         async def broken():
             raise ValueError("nobody looks")
 
-        asyncio.create_task(broken())
+        asyncio.create_task(broken())  # noqa: RUF006 - the point
         await ctx.run("a")
 
     host = Host(story)

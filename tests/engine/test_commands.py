@@ -95,15 +95,15 @@ def test_what_may_change_with_a_deployment_is_not_compared(command: Command, oth
 
 @pytest.mark.parametrize("command", EXAMPLES, ids=lambda each: type(each).__name__)
 def test_a_fact_of_another_kind_differs_in_its_kind_alone(command: Command) -> None:
-    other = events.PatchMarked(patch_id="x") if not isinstance(command, commands.MarkPatch) else EXAMPLES[0].record(MOMENT)
+    other = (
+        events.PatchMarked(patch_id="x") if not isinstance(command, commands.MarkPatch) else EXAMPLES[0].record(MOMENT)
+    )
 
     assert command.differences(other, MOMENT) == (Difference("kind", other.kind, command.fact_type.__name__),)
 
 
 def test_a_timer_is_due_by_the_historys_clock() -> None:
-    assert commands.CreateTimer(duration_ms=500).record(MOMENT) == events.TimerCreated(
-        duration_ms=500, fire_at_ms=1500
-    )
+    assert commands.CreateTimer(duration_ms=500).record(MOMENT) == events.TimerCreated(duration_ms=500, fire_at_ms=1500)
 
 
 @pytest.mark.parametrize(("execution", "expected"), [(1, "i::sub::3"), (2, "i::sub::2_3")])

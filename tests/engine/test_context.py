@@ -323,8 +323,12 @@ def test_a_child_is_scheduled_by_reference_name_id_and_version(style) -> None:
             name="child", version=version, instance_id=instance, input=str(n), requested_version=requested
         )
         for n, (instance, version, requested) in enumerate(
-            [("i::sub::2", "1.0.0", None), ("mine", "1.0.0", None), ("i::sub::4", "2.0.0", "2.0.0"),
-             ("other", "1.0.0", None)],
+            [
+                ("i::sub::2", "1.0.0", None),
+                ("mine", "1.0.0", None),
+                ("i::sub::4", "2.0.0", "2.0.0"),
+                ("other", "1.0.0", None),
+            ],
             start=1,
         )
     ]
@@ -563,7 +567,7 @@ def test_a_verb_called_after_the_turn_is_refused(style) -> None:
         contexts.append(ctx)
         yield ctx.schedule_activity("a")
 
-    Host(style(story), rebuild=False)
+    host = Host(style(story), rebuild=False)
 
     for call in (
         lambda ctx: ctx.schedule_activity("b"),
@@ -575,6 +579,7 @@ def test_a_verb_called_after_the_turn_is_refused(style) -> None:
             call(contexts[0])
     assert contexts[0].get_kv_value("k") is None
     assert contexts[0].get_custom_status() is None
+    assert host.complete("a")[-1].kind == "OrchestrationCompleted"
 
 
 def test_what_is_yielded_by_mistake_can_be_caught() -> None:

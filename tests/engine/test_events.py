@@ -45,11 +45,21 @@ STORED_FAILURE = '{"error_type": "ValueError", "message": "no", "traceback": "Tr
 LAYOUTS: list[tuple[Fact, tuple[Any, ...]]] = [
     (
         events.OrchestrationStarted(
-            name="n", version="1.0.0", input="7", instance_id="i", execution=2, seed="s", parent_instance_id="p",
-            carried_events=(CarriedEvent("e", "1"),), kv={"k": StoredValue("2", 3)}, custom_status='"s"',
+            name="n",
+            version="1.0.0",
+            input="7",
+            instance_id="i",
+            execution=2,
+            seed="s",
+            parent_instance_id="p",
+            carried_events=(CarriedEvent("e", "1"),),
+            kv={"k": StoredValue("2", 3)},
+            custom_status='"s"',
         ),
         (
-            "n", None, "7",
+            "n",
+            None,
+            "7",
             '{"version":"1.0.0","instance_id":"i","execution":2,"seed":"s","parent_instance_id":"p",'
             '"carried_events":[["e","1"]],"kv":{"k":["2",3]},"custom_status":"\\"s\\""}',
         ),
@@ -68,11 +78,19 @@ LAYOUTS: list[tuple[Fact, tuple[Any, ...]]] = [
     (events.ActivityScheduled(name="a", input="1"), ("a", None, "1", None)),
     (
         events.ActivityScheduled(
-            name="a", input="1", tag="t", session_id="s", priority=2, retry={"max_attempts": 3},
-            start_to_close_ms=5, schedule_to_close_ms=6,
+            name="a",
+            input="1",
+            tag="t",
+            session_id="s",
+            priority=2,
+            retry={"max_attempts": 3},
+            start_to_close_ms=5,
+            schedule_to_close_ms=6,
         ),
         (
-            "a", None, "1",
+            "a",
+            None,
+            "1",
             '{"tag":"t","session_id":"s","priority":2,"retry":{"max_attempts":3},"start_to_close_ms":5,'
             '"schedule_to_close_ms":6}',
         ),
@@ -108,9 +126,7 @@ LAYOUTS: list[tuple[Fact, tuple[Any, ...]]] = [
         (None, 2, None, '{"instance_id":"c"}'),
     ),
     (
-        events.OrchestrationChained(
-            name="n", version="1.0.0", instance_id="c", input="1", requested_version="1.0.0"
-        ),
+        events.OrchestrationChained(name="n", version="1.0.0", instance_id="c", input="1", requested_version="1.0.0"),
         ("n", None, "1", '{"version":"1.0.0","instance_id":"c","requested_version":"1.0.0"}'),
     ),
     (events.CustomStatusUpdated(value=None), (None, None, None, None)),

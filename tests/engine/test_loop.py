@@ -340,7 +340,7 @@ def test_errors_nobody_retrieved_are_reported() -> None:
         raise ValueError("in a callback")
 
     async def main():
-        asyncio.create_task(broken())
+        asyncio.create_task(broken())  # noqa: RUF006 - the point
         asyncio.get_running_loop().call_soon(broken_callback)
 
     fixture.run(main)

@@ -15,7 +15,6 @@ from django_durable.engine.replay import Execution
 
 from .support import START, FakeEnvironment, Host, replay, started
 
-
 DEFAULTS: dict[str, Any] = {
     "activity": "a",
     "input": 1,

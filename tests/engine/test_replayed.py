@@ -153,13 +153,17 @@ def test_an_orchestration_may_return_a_generator_or_coroutine_of_another_functio
     async def inner_async(ctx):
         return await ctx.schedule_activity("a")
 
-    def story(ctx):
-        return told(ctx)
-
-    for told in (inner, inner_async):
-        host = Host(story)
+    for function in (inner, inner_async):
+        host = Host(returning(function))
         host.complete("a", 1)
         assert host.output == 1
+
+
+def returning(function: Callable[..., Any]) -> Callable[..., Any]:
+    def story(ctx):
+        return function(ctx)
+
+    return story
 
 
 # Steps.
@@ -229,7 +233,7 @@ def test_tasks_that_were_not_begun_when_the_steps_ran_out_are_dropped_in_silence
             await asyncio.sleep(0)
 
         while True:
-            asyncio.create_task(never())
+            asyncio.create_task(never())  # noqa: RUF006 - the point
             await asyncio.sleep(0)
 
     host = Host(story, steps_per_turn=50)
@@ -340,6 +344,17 @@ def test_cleanup_of_a_dropped_program_has_no_effect_and_makes_no_noise(style, st
     assert dropped(host) == []
     assert host.execution.history_length == before
     assert host.execution.outcome is None
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("story", CLOSED, ids=lambda each: each.__name__)
+def test_a_program_that_is_forgotten_without_a_close_is_dropped_all_the_same(style, story, capfd) -> None:
+    host = Host(style(story))
+    host.environment.logged.clear()
+    host.execution = Execution(host.environment)
+    gc.collect()
+
+    assert host.environment.logged == []
     assert capfd.readouterr() == ("", "")
 
 
@@ -486,7 +501,7 @@ def test_a_program_with_tasks_left_is_closed_after_its_end_too(capfd) -> None:
             finally:
                 ctx.trace_info("never logged")
 
-        asyncio.create_task(beat())
+        asyncio.create_task(beat())  # noqa: RUF006 - the point
         await ctx.run("a")
 
     host = Host(story)

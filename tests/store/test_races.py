@@ -9,12 +9,29 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, transaction
 
+from django_durable.engine import events
 from django_durable.engine.errors import IllegalTransition
-from django_durable.store import endings, instances, retention, trees
-from django_durable.store.records import TurnOutcome
+from django_durable.store import activities, endings, instances, retention, trees
+from django_durable.store.records import TagFilter, TurnOutcome
 from django_durable.store.transactions import write_transaction
 
-from .lives import COMPLETED, NOW, USING, activity, child, claim, commit, counts, finish, messages, nudge, start, turn
+from .lives import (
+    COMPLETED,
+    LEASE,
+    NOW,
+    USING,
+    WORKER,
+    activity,
+    child,
+    claim,
+    commit,
+    counts,
+    finish,
+    messages,
+    nudge,
+    start,
+    turn,
+)
 
 pytestmark = pytest.mark.usefixtures("durable_db")
 
@@ -38,6 +55,15 @@ def meanwhile(function: Callable[[], object]) -> Iterator[list[object]]:
         yield results
     finally:
         thread.join()
+
+
+def until_somebody_waits() -> None:
+    """Return when another connection waits for a lock. On SQLite, where it waits for its transaction, return at once."""
+    while connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone():
+                return
 
 
 def test_two_starts_at_the_same_time_create_one_instance():
@@ -86,6 +112,7 @@ def test_a_child_spawned_just_before_its_tree_ends_goes_with_it(end, monkeypatch
             outcome = commit(claimed, child("kid"))
             spawned.set()
             ending.wait()
+            until_somebody_waits()
         return outcome
 
     def begin(using):
@@ -169,6 +196,32 @@ def test_a_send_that_waits_for_a_deletion_leaves_nothing():
     assert set(counts().values()) == {0}
 
 
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("end", ["delete", "terminate"])
+def test_an_outcome_that_is_being_recorded_while_its_instance_ends_leaves_nothing(end):
+    start("order-7")
+    turn("order-7", activity())
+    (task,) = activities.claim_activities(WORKER, tags=TagFilter.ANY, limit=1, lease=LEASE, now=NOW, using=USING)
+    recorded = threading.Event()
+
+    def record():
+        with write_transaction(USING):
+            done = events.ActivityCompleted(scheduled_seq=task.key.seq, result="1")
+            lost = activities.finish_activities([(task.key, task.lease_token, done)], NOW, using=USING)
+            recorded.set()
+            until_somebody_waits()
+        return lost
+
+    with meanwhile(record) as results:
+        recorded.wait()
+        if end == "delete":
+            retention.delete_instance("order-7", force=True, using=USING)
+        else:
+            endings.terminate_instance("order-7", now=NOW, using=USING)
+    assert results == [set()]
+    assert (counts()["ActivityTask"], counts()["InboxMessage"]) == (0, 0)
+
+
 def test_a_suspend_that_waits_for_a_commit_takes_effect_after_it(monkeypatch):
     start("order-7")
     claimed = claim("order-7")
@@ -179,6 +232,7 @@ def test_a_suspend_that_waits_for_a_commit_takes_effect_after_it(monkeypatch):
             outcome = commit(claimed)
             committed.set()
             suspending.wait()
+            until_somebody_waits()
         return outcome
 
     def begin(using):

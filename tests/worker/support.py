@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -108,3 +109,63 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def wait_for_status(instance_id: str, expected: str) -> None:
     wait_until(lambda: status(instance_id) == expected)
+
+
+@contextmanager
+def running(registry: Registry, **options: Any) -> Iterator[Worker]:
+    """Run a worker with its threads for the length of a block."""
+    worker = Worker(registry, **{"shutdown_timeout": timedelta(seconds=10), **options})
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def run_to_idle(registry: Registry, **options: Any) -> dict[str, int]:
+    """Run a worker until nothing is due, and return what it counted."""
+    with running(registry, **options) as worker:
+        assert worker.wait_until_idle(PATIENCE)
+    return worker.metrics_snapshot()
+
+
+def one_activity(registry: Registry, function: Callable[..., Any], **options: Any) -> str:
+    """Register an activity `it` and an orchestration that returns its result; return the orchestration's name."""
+    registry.activity("it", **options)(function)
+
+    @registry.orchestration("one")
+    def one(ctx, value: Any = None):
+        return (yield ctx.schedule_activity("it"))
+
+    return "one"
+
+
+class Gate:
+    """An activity that says when it has begun, and ends when told to."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.open = threading.Event()
+        self.attempts = 0
+
+    def __call__(self) -> str:
+        self.attempts += 1
+        self.begun.release()
+        assert self.open.wait(PATIENCE)
+        return "through"
+
+    def wait(self) -> None:
+        assert self.begun.acquire(timeout=PATIENCE)
+
+    def function(self) -> Callable[[], str]:
+        """Return it as a function, which is what can be registered."""
+
+        def it() -> str:
+            return self()
+
+        return it
+
+
+def gated(registry: Registry, gate: Gate, **options: Any) -> str:
+    """Register an orchestration that returns what passes the gate; return its name."""
+    return one_activity(registry, gate.function(), **options)

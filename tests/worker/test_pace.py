@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from django_durable.engine.events import ActivityCancelRequested, ActivityScheduled, Fact, HistoryEvent
+from django_durable.store.records import ClaimedInstance
+from django_durable.worker.eager import choose_eager
+from django_durable.worker.hot import Place
 from django_durable.worker.lookout import ASK_EVERY, Lookout
+from django_durable.worker.turns import Turn
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLL = timedelta(seconds=5)
@@ -71,3 +76,41 @@ def test_it_asks_again_after_a_while_in_case_a_hint_was_lost() -> None:
     lookout.update(NOW + ASK_EVERY)
 
     assert lookout.asks(NOW + ASK_EVERY, busy=False)
+
+
+# Eager activities.
+
+
+def turn(*facts: Fact) -> Turn:
+    claim = ClaimedInstance(
+        id=1,
+        instance_id="order-7",
+        orchestration="checkout",
+        version="1.0.0",
+        runtime_status="Running",
+        execution_number=1,
+        history_length=0,
+        lease_token=1,
+        previous_token=0,
+        turn_attempts=1,
+    )
+    made = Turn(claim, Place(0, 0, 1))
+    made.events = [HistoryEvent(seq, NOW, fact) for seq, fact in enumerate(facts, 1)]
+    return made
+
+
+def scheduled(name: str = "it") -> ActivityScheduled:
+    return ActivityScheduled(name=name, input="null")
+
+
+def test_turns_take_the_free_places_in_rotation() -> None:
+    wide, narrow = turn(*[scheduled()] * 100), turn(scheduled(), scheduled())
+
+    assert choose_eager([wide, narrow], 5, lambda fact: True) == [{1, 2, 3}, {1, 2}]
+    assert choose_eager([wide, narrow], 0, lambda fact: True) == [set(), set()]
+
+
+def test_only_what_runs_here_and_was_not_taken_back_is_started() -> None:
+    withdrawn = turn(scheduled(), scheduled("elsewhere"), scheduled(), ActivityCancelRequested(scheduled_seq=1))
+
+    assert choose_eager([withdrawn], 5, lambda fact: fact.name == "it") == [{3}]

@@ -119,14 +119,14 @@ def waits_for(begun: threading.Semaphore, opened: threading.Event) -> Callable[[
 
 
 def test_each_attempt_is_collected_once(pool: Pool) -> None:
-    pool.registry.activity("it")(lambda_none)
+    pool.registry.activity("it")(nothing)
     attempts = pool.submit(*["it"] * 20)
 
     assert {attempt for attempt, _ in pool.collect(20)} == set(attempts)
     assert pool.executor.collect() == []
 
 
-def lambda_none() -> None:
+def nothing() -> None:
     return None
 
 
@@ -170,7 +170,7 @@ def test_slots_are_all_that_is_free_while_it_is_unknown_how_long_attempts_take(
 def test_the_queue_is_longer_the_quicker_attempts_are_and_empty_behind_slow_ones(
     pool: Pool, gate: threading.Event
 ) -> None:
-    pool.registry.activity("it")(lambda_none)
+    pool.registry.activity("it")(nothing)
     pool.submit(*["it"] * 100)
     pool.collect(100)
     assert pool.executor.free() > 10
@@ -249,7 +249,7 @@ def test_a_task_of_the_authors_that_exits_does_not_end_the_loop(pool: Pool) -> N
 def test_an_error_of_the_runner_itself_hands_the_task_back_and_the_pool_goes_on(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool.registry.activity("it")(lambda_none)
+    pool.registry.activity("it")(nothing)
     reported = threading.Semaphore(0)
     monkeypatch.setattr(threading, "excepthook", lambda _: reported.release())
     real = pool.runner.run_in_thread

@@ -1,0 +1,139 @@
+"""What every view shares: the client, the rules, bounded bodies, problem details."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+from django.urls import reverse
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from ...client import Client
+from ...client import client as default_client
+from ...engine.errors import InstanceNotFound
+from ...permissions import DurablePermissions, Permitted, Right, current_permissions
+from ...store.queries import StatusRecord
+from .. import problems
+from ..parsers import BoundedJSONParser
+from ..permissions import DurablePermission
+
+APP_NAME = "django_durable"
+UNCACHED = "no-store, private"
+
+T = TypeVar("T", bound=Permitted)
+
+
+class DurableView(APIView):
+    """Base of the views. Authentication, throttles and renderers are the project's, permissions are not."""
+
+    client: ClassVar[Client] = default_client
+    right: ClassVar[Right] = Right.VIEW
+    permission_classes = [DurablePermission]
+    parser_classes = [BoundedJSONParser]
+    versioning_class = None
+    schema = AutoSchema()
+
+    def admits(self, rules: DurablePermissions, user: Any) -> bool:
+        """Whether a user may use this view at all; for one instance, that is decided by the instance."""
+        return True
+
+    def get_exception_handler(self) -> Any:
+        return problems.answer_exception
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if getattr(response, "exception", False) and response.accepted_renderer.format == "json":
+            response.content_type = problems.MEDIA_TYPE
+        if "Cache-Control" not in response:
+            response["Cache-Control"] = UNCACHED
+        return response
+
+    # Who may see what.
+
+    def status_for(self, instance_id: str, right: Right = Right.VIEW) -> StatusRecord:
+        """Read an instance of which the user has a right, by one query.
+
+        Raises: as `checked`.
+        """
+        try:
+            record = self.client.get_status_record(instance_id)
+        except InstanceNotFound:
+            # Whoever is not logged in is not told which instances there are.
+            self._refuse_anonymous()
+            raise
+        return self.checked(record, right)
+
+    def checked(self, instance: T, right: Right = Right.VIEW) -> T:
+        """Return an instance of which the user has a right.
+
+        Raises:
+            NotAuthenticated: nobody is logged in.
+            PermissionDenied: the user sees the instance, and may not do this.
+            InstanceNotFound: the user may not even see it.
+        """
+        rules = current_permissions()
+        if rules.allows(self.request.user, right, instance):
+            return instance
+        self._refuse_anonymous()
+        if right is not Right.VIEW and rules.can_view(self.request.user, instance):
+            raise exceptions.PermissionDenied
+        raise InstanceNotFound(instance.instance_id)
+
+    def allows(self, right: Right, instance: Permitted) -> bool:
+        return current_permissions().allows(self.request.user, right, instance)
+
+    def _refuse_anonymous(self) -> None:
+        if not getattr(self.request.user, "is_authenticated", False):
+            self.permission_denied(self.request)
+
+    # What came in, what goes out.
+
+    def body(self, serializer: type[Serializer]) -> dict[str, Any]:
+        """Return the validated body; an empty one is an empty object. Raises: ValidationError, ParseError."""
+        given = self.request.data
+        return self._validated(serializer(data={} if given is None or given == "" else given))
+
+    def query(self, serializer: type[Serializer]) -> dict[str, Any]:
+        """Return the validated query parameters; `format` is the framework's. Raises: ValidationError."""
+        many = {name for name, field in serializer().fields.items() if hasattr(field, "child")}
+        given = {
+            name: values if name in many else values[-1]
+            for name, values in self.request.query_params.lists()
+            if name != self.settings.URL_FORMAT_OVERRIDE
+        }
+        return self._validated(serializer(data=given))
+
+    def _validated(self, serializer: Serializer) -> dict[str, Any]:
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def path_of(self, name: str, **kwargs: Any) -> str:
+        """Return the path of another view of this API, under whatever namespace it is included."""
+        match = self.request.resolver_match
+        namespace = match.namespace if match is not None and match.namespace else APP_NAME
+        return reverse(f"{namespace}:{name}", kwargs=kwargs)
+
+    def path_of_next(self, **changes: Any) -> str:
+        """Return the path of this request with other query parameters."""
+        query = self.request.query_params.copy()
+        for name, value in changes.items():
+            query[name] = str(value)
+        return f"{self.request.path}?{query.urlencode()}"
+
+    def shown(self, shape: type[Serializer], instance: Any, **context: Any) -> dict[str, Any]:
+        return dict(shape(instance, context=context).data)
+
+    def answer_status(self, instance_id: str, status: int, **more: Any) -> Response:
+        """Return an answer to a change: where the status is, and the status itself to whoever may see it."""
+        from ..serializers import Status
+
+        location = self.path_of("instance-status", instance_id=instance_id)
+        body: dict[str, Any] = {"instance_id": instance_id, "status_url": location, "instance": None, **more}
+        record = self.client.get_status_record(instance_id)
+        if self.allows(Right.VIEW, record):
+            body["instance"] = self.shown(Status, record, payloads=self.allows(Right.VIEW_PAYLOAD, record))
+        return Response(body, status=status, headers={"Location": location})

@@ -1,0 +1,750 @@
+"""The defects of the reference system, each shown absent.
+
+The list is that of `duroxide-semantics.md`: A1 to A20, and the numbered limitations of its section 3 that are fixed here.
+`ELSEWHERE` names the tests of those that need a process, a thread or another suite; a test checks that they exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from django_durable import (
+    ActivityTimeout,
+    CancelledError,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InvalidArgument,
+    LimitExceeded,
+    NotRegistered,
+    PayloadError,
+    RetryPolicy,
+    SubOrchestrationError,
+)
+from django_durable.registry import Registry
+from django_durable.store.records import TagFilter
+from django_durable.testing import Durable, assert_replays
+
+from .plays import durable, registry, row_counts, statements  # noqa: F401 - fixtures
+
+TESTS = Path(__file__).parent.parent
+ELSEWHERE = {
+    "A6 a graceful stop hands work back at once": (
+        "acceptance/test_stops.py::test_the_first_signal_lets_activities_end_and_records_them",
+        "acceptance/test_stops.py::test_what_does_not_end_in_time_is_handed_back_without_waiting_for_its_lease",
+        "acceptance/test_stops.py::test_nothing_runs_twice_while_workers_are_replaced_one_by_one",
+    ),
+    "A19 a stalled worker commits nothing": (
+        "acceptance/test_stalls.py::test_a_stalled_worker_commits_nothing_and_then_works_on",
+        "acceptance/test_stalls.py::test_an_atomic_activity_that_stalled_is_rolled_back",
+    ),
+    "A20 kill -9 at any moment": (
+        "conformance/test_crashes.py::test_a20_a_crash_before_any_write_loses_and_doubles_nothing",
+        "acceptance/test_kills.py::test_what_was_committed_is_kept_and_what_was_running_runs_again",
+        "acceptance/test_random_kills.py::test_nothing_is_lost_or_doubled_by_kills_at_any_moment",
+    ),
+    "1.9 an activity that is not registered does not abort its orchestration": (
+        "worker/test_drain.py::test_an_activity_that_is_not_registered_here_is_left_for_later_and_not_counted",
+    ),
+    "3.9 cancellation reaches an activity within a second": (
+        "worker/test_threads.py::test_a_cancellation_reaches_a_running_activity_within_about_a_second",
+    ),
+    "3.14 no polling where there are hints": (
+        "worker/test_threads.py::test_an_idle_worker_is_woken_by_a_start",
+        "client/test_waiting.py::test_a_wait_ends_by_a_hint_alone",
+    ),
+    "3.15 no locked database": ("acceptance/conftest.py::workers",),
+    "3.19 a tag that no worker serves is not waited for beyond the total time": (
+        "worker/test_threads.py::test_an_expired_activity_that_nobody_serves_fails_for_its_orchestration",
+    ),
+    "3.20 async activities, an async client": (
+        "worker/test_threads.py::test_a_fan_out_of_sync_and_async_activities_runs_to_its_end",
+        "client/test_async.py::test_the_twins_start_send_steer_and_read",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", [place for places in ELSEWHERE.values() for place in places])
+def test_what_is_shown_elsewhere_is_there(place):
+    file, name = place.split("::")
+    assert re.search(rf"^def {name}\(", (TESTS / file).read_text(), re.MULTILINE)
+
+
+# A1 to A5: messages, and two runtimes.
+
+
+def test_a1_a_message_to_an_unknown_instance_blocks_nobody(durable, registry):
+    @registry.orchestration("waits")
+    def waits(ctx):
+        return (yield ctx.wait_for_event("go"))
+
+    durable.client.start_orchestration("real", "waits")
+    before = row_counts()
+    for send in (
+        lambda: durable.client.raise_event("typo", "go", 1),
+        lambda: durable.client.enqueue_event("typo", "go", 1),
+        lambda: durable.client.cancel_instance("typo"),
+    ):
+        with pytest.raises(InstanceNotFound, match="There is no instance 'typo'."):
+            send()
+    assert row_counts() == before
+    durable.client.raise_event("real", "go", "went")
+    durable.run()
+    assert durable.client.get_output("real") == "went"
+
+
+def test_a2_a_thousand_buffered_messages_are_drained_and_more_survive_continue_as_new(durable, registry):
+    @registry.orchestration("drains")
+    def drains(ctx, counts: list[int]):
+        seen = []
+        for _ in range(counts[0]):
+            seen.append((yield ctx.dequeue_event("box")))
+        if counts[1:]:
+            ctx.continue_as_new(counts[1:])
+            return None
+        return [seen[0], seen[-1], len(seen)]
+
+    durable.client.start_orchestration("it", "drains", [1000, 150, 130])
+    for number in range(1280):
+        durable.client.enqueue_event("it", "box", number)
+    durable.run()
+    assert durable.client.get_output("it") == [1150, 1279, 130]
+    assert durable.client.list_executions("it") == [1, 2, 3]
+
+
+def test_a3_events_are_kept_before_the_first_turn_before_the_wait_and_across_continue_as_new(durable, registry):
+    @registry.orchestration("late")
+    def late(ctx, left: int):
+        if left:
+            yield ctx.schedule_timer(1000)
+            ctx.continue_as_new(left - 1)
+            return None
+        return [(yield ctx.wait_for_event("sign")), (yield ctx.wait_for_event("sign")), (yield ctx.wait_for_event("sign"))]
+
+    durable.client.start_orchestration("it", "late", 2)
+    durable.client.raise_event("it", "sign", "before the first turn")
+    durable.run()
+    durable.client.raise_event("it", "sign", "in the first execution")
+    durable.advance(seconds=1)
+    durable.client.raise_event("it", "sign", "in the second")
+    durable.restart()
+    durable.advance(seconds=1)
+    assert durable.client.get_output("it") == ["before the first turn", "in the first execution", "in the second"]
+
+
+def test_a4_a_burst_of_events_is_taken_one_by_one_by_waits_in_sequence(durable, registry):
+    @registry.orchestration("sequence")
+    def sequence(ctx):
+        seen = []
+        for _ in range(5):
+            seen.append((yield ctx.wait_for_event("sign")))
+            yield ctx.schedule_activity("nothing")
+        return seen
+
+    @registry.activity("nothing")
+    def nothing() -> None:
+        pass
+
+    durable.client.start_orchestration("it", "sequence")
+    durable.run()
+    for number in range(5):
+        durable.client.raise_event("it", "sign", number)
+    durable.run()
+    assert durable.client.get_output("it") == [0, 1, 2, 3, 4]
+
+
+def test_a5_two_runtimes_in_one_process_run_their_own_functions_of_the_same_name(db):
+    def runtime(answer: str) -> Durable:
+        own = Registry()
+
+        @own.activity("same")
+        def same() -> str:
+            return answer
+
+        @own.orchestration("same")
+        def orchestration(ctx):
+            return (yield ctx.schedule_activity("same"))
+
+        return Durable(own)
+
+    one, two = runtime("one"), runtime("two")
+    for number, each in enumerate([one, two, one]):
+        each.client.start_orchestration(f"it-{number}", "same")
+        each.run()
+    assert [one.client.get_output(f"it-{number}") for number in range(3)] == ["one", "two", "one"]
+    one.close()
+    two.close()
+
+
+# A7 to A10: retries, KV and custom status.
+
+
+def test_a7_a_total_timeout_covers_all_attempts_and_pauses(durable, registry):
+    runs = Counter()
+
+    @registry.activity("fails")
+    def fails():
+        runs["fails"] += 1
+        raise ConnectionError("again")
+
+    @registry.orchestration("patient")
+    def patient(ctx):
+        started = yield ctx.utc_now()
+        policy = {"max_attempts": 100, "backoff": "fixed", "initial_ms": 4_000, "total_timeout_ms": 10_000}
+        try:
+            yield ctx.schedule_activity_with_retry("fails", None, policy)
+        except ActivityTimeout as error:
+            return [error.error_type, (yield ctx.utc_now()) - started <= 10_500]
+
+    durable.client.start_orchestration("it", "patient")
+    durable.run_to_the_end()
+    assert durable.client.get_output("it") == ["ConnectionError", True]
+    assert runs["fails"] == 3
+
+
+def test_a7_backoff_none_does_not_wait_and_a_timeout_is_tried_again(durable, registry):
+    @registry.activity("slow_at_first")
+    def slow_at_first(ctx) -> int:
+        if ctx.attempt < 3:
+            durable.clock.advance(timedelta(seconds=2))
+        return ctx.attempt
+
+    @registry.orchestration("tries")
+    def tries(ctx):
+        policy = RetryPolicy(max_attempts=3, backoff="none", timeout=timedelta(seconds=1))
+        return (yield ctx.schedule_activity_with_retry("slow_at_first", None, policy))
+
+    durable.client.start_orchestration("it", "tries")
+    durable.run()
+    assert durable.client.get_output("it") == 3
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{"backoff": "sometimes"}, {"backoff_strategy": "linear"}, {"max_attempts": 0}, {"timeout_ms": -1}, {"jitter": 2}],
+)
+def test_a7_a_policy_that_cannot_be_is_refused_at_the_call(durable, registry, policy):
+    @registry.orchestration("asks")
+    def asks(ctx):
+        try:
+            ctx.schedule_activity_with_retry("nothing", None, policy)
+        except InvalidArgument as error:
+            return str(error)
+        yield
+
+    @registry.activity("nothing")
+    def nothing() -> None:
+        pass
+
+    durable.client.start_orchestration("it", "asks")
+    durable.run()
+    assert next(iter(policy)).removesuffix("_ms") in durable.client.get_output("it")
+    assert kinds(durable, "it") == ["OrchestrationStarted", "OrchestrationCompleted"]
+
+
+@pytest.mark.parametrize("capacity", [0, 1000], ids=["cold", "hot"])
+def test_a8_kv_is_pruned_by_the_historys_clock_also_keys_of_the_same_execution(db, registry, capacity):
+    @registry.orchestration("prunes")
+    def prunes(ctx):
+        ctx.set_kv_value("old", 1)
+        yield ctx.schedule_timer(10_000)
+        ctx.set_kv_value("new", 2)
+        now = yield ctx.utc_now()
+        pruned = ctx.prune_kv_values_updated_before(now)
+        yield ctx.schedule_timer(10_000)
+        later = ctx.prune_kv_values_updated_before(now + 3_600_000)
+        yield ctx.schedule_timer(10_000)
+        return [pruned, later, ctx.get_kv_all_keys()]
+
+    durable = Durable(registry, hot_executions=capacity)
+    durable.client.start_orchestration("it", "prunes")
+    durable.run_to_the_end()
+    assert durable.client.get_output("it") == [1, 1, []]
+    assert_replays(registry.environment, durable.client.read_execution_history("it"))
+    durable.close()
+
+
+@pytest.mark.parametrize("capacity", [0, 1000], ids=["cold", "hot"])
+def test_a9_the_custom_status_is_what_was_set_last_also_after_continue_as_new(db, registry, capacity):
+    @registry.orchestration("tells")
+    def tells(ctx, generation: int):
+        seen = [ctx.get_custom_status()]
+        ctx.set_custom_status(f"{generation} begins")
+        yield ctx.schedule_timer(1000)
+        seen.append(ctx.get_custom_status())
+        ctx.set_custom_status(f"{generation} ends")
+        if generation < 2:
+            ctx.continue_as_new(generation + 1)
+            return None
+        yield ctx.schedule_timer(1000)
+        return [*seen, ctx.get_custom_status()]
+
+    durable = Durable(registry, hot_executions=capacity)
+    durable.client.start_orchestration("it", "tells", 1)
+    durable.run_to_the_end()
+    assert durable.client.get_output("it") == ["1 ends", "2 begins", "2 ends"]
+    assert durable.client.get_status("it").custom_status == "2 ends"
+    durable.close()
+
+
+def test_a10_what_is_over_a_limit_is_refused_at_the_call_and_not_stored(durable, registry):
+    @registry.orchestration("greedy")
+    def greedy(ctx):
+        refused = []
+        ctx.set_custom_status("fits")
+        for number in range(150):
+            ctx.set_kv_value(f"key{number}", number)
+        for call in (
+            lambda: ctx.set_kv_value("one more", 1),
+            lambda: ctx.set_kv_value("key0", "x" * 65_535),
+            lambda: ctx.set_custom_status("x" * 262_143),
+        ):
+            try:
+                call()
+            except LimitExceeded as error:
+                refused.append([error.found, error.limit])
+        yield ctx.schedule_timer(1000)
+        return refused
+
+    durable.client.start_orchestration("it", "greedy")
+    durable.run_to_the_end()
+    assert durable.client.get_output("it") == [[151, 150], [65_537, 65_536], [262_145, 262_144]]
+    assert durable.client.get_kv_all_values("it") == {f"key{number}": number for number in range(150)}
+    assert durable.client.get_status("it").custom_status == "fits"
+
+
+def test_a10_a_value_over_the_limit_that_nobody_catches_fails_the_instance_and_is_not_stored(durable, registry):
+    @registry.orchestration("careless")
+    def careless(ctx):
+        yield ctx.schedule_timer(1000)
+        ctx.set_kv_value("big", "x" * 65_535)
+
+    durable.client.start_orchestration("it", "careless")
+    durable.run_to_the_end()
+    assert durable.client.get_status("it").error.error_type.endswith("LimitExceeded")
+    assert durable.client.get_kv_all_values("it") == {}
+
+
+# A11 to A13: ends.
+
+
+def test_a11_siblings_and_their_children_are_canceled_when_a_parent_fails(durable, registry):
+    @registry.orchestration("waits")
+    def waits(ctx, depth: int):
+        try:
+            if depth:
+                yield ctx.schedule_sub_orchestration_with_id("waits", f"{ctx.instance_id}-child", depth - 1)
+            yield ctx.wait_for_event("never")
+        except CancelledError:
+            ctx.set_custom_status("cleaned up")
+            raise
+
+    @registry.orchestration("fails")
+    def fails(ctx):
+        yield ctx.schedule_timer(1000)
+        raise ValueError("broken")
+
+    @registry.orchestration("parent")
+    def parent(ctx):
+        sibling = ctx.schedule_sub_orchestration_with_id("waits", "sibling", 1)
+        yield ctx.schedule_sub_orchestration_with_id("fails", "failing")
+        yield sibling
+
+    durable.client.start_orchestration("parent", "parent")
+    durable.run_to_the_end()
+    found = {each: durable.client.get_status(each) for each in ("parent", "failing", "sibling", "sibling-child")}
+    assert {key: each.runtime_status for key, each in found.items()} == {
+        "parent": "Failed",
+        "failing": "Failed",
+        "sibling": "Canceled",
+        "sibling-child": "Canceled",
+    }
+    assert found["sibling"].custom_status == found["sibling-child"].custom_status == "cleaned up"
+
+
+def test_a12_a_canceled_orchestration_compensates_and_ends_canceled(durable, registry):
+    done = []
+
+    @registry.activity("note")
+    def note(what: str) -> str:
+        done.append(what)
+        return what
+
+    @registry.orchestration("careful")
+    def careful(ctx):
+        yield ctx.schedule_activity("note", "booked")
+        try:
+            yield ctx.wait_for_event("never")
+        except CancelledError:
+            yield ctx.schedule_activity("note", "unbooked")
+            yield ctx.schedule_timer(1000)
+            raise
+
+    durable.client.start_orchestration("it", "careful")
+    durable.run()
+    durable.client.cancel_instance("it", "changed my mind")
+    durable.run_to_the_end()
+    status = durable.client.get_status("it")
+    assert status.runtime_status == "Canceled"
+    assert status.error.error_type == "CancelledError"
+    assert done == ["booked", "unbooked"]
+    assert durable.client.read_execution_history("it")[-1].fact.reason == "changed my mind"
+
+
+@pytest.mark.parametrize("capacity", [0, 1000], ids=["cold", "hot"])
+def test_a13_finally_blocks_of_suspended_code_do_nothing_and_those_of_ended_code_run_once(db, registry, capacity):
+    done = []
+
+    @registry.activity("note")
+    def note(what: str) -> None:
+        done.append(what)
+
+    @registry.orchestration("tidy")
+    def tidy(ctx):
+        try:
+            for _ in range(3):
+                yield ctx.schedule_timer(1000)
+        finally:
+            ctx.set_custom_status("tidied")
+            ctx.set_kv_value("tidied", ctx.get_kv_length())
+            ctx.schedule_activity("note", "tidied")
+
+    durable = Durable(registry, hot_executions=capacity)
+    durable.client.start_orchestration("it", "tidy")
+    durable.run()
+    durable.restart()
+    durable.advance(seconds=1)
+    assert durable.client.get_status("it").custom_status is None
+    assert durable.client.get_kv_all_values("it") == {}
+    durable.run_to_the_end()
+    assert durable.client.get_status("it").runtime_status == "Completed"
+    assert done == ["tidied"]
+    counts = Counter(kinds(durable, "it"))
+    assert (counts["CustomStatusUpdated"], counts["KeyValueSet"], counts["ActivityScheduled"]) == (1, 1, 1)
+    durable.close()
+
+
+# A14, A15: what is refused at the call.
+
+
+def test_a14_a_duplicate_start_is_reported(durable, registry):
+    @registry.orchestration("echoes")
+    def echoes(ctx, value):
+        return value
+        yield
+
+    first = durable.client.start_orchestration("it", "echoes", "a")
+    again = durable.client.start_orchestration("it", "echoes", "a")
+    assert (first.created, again.created) == (True, False)
+    before = row_counts()
+    with pytest.raises(InstanceAlreadyExists, match="Instance 'it' already exists with another input."):
+        durable.client.start_orchestration("it", "echoes", "b")
+    durable.run()
+    with pytest.raises(InstanceAlreadyExists, match="another input"):
+        durable.client.start_orchestration("it", "echoes", "b")
+    assert row_counts()["Instance"] == before["Instance"] == 1
+    assert durable.client.get_output("it") == "a"
+
+
+@pytest.mark.parametrize("delay", [-1, 1.5, "1000", None, True, 10**19, timedelta(days=40_000), timedelta(seconds=-1)])
+def test_a15_a_duration_that_cannot_be_is_refused_at_the_call(durable, registry, delay):
+    @registry.orchestration("sleeps")
+    def sleeps(ctx):
+        try:
+            ctx.schedule_timer(delay)
+        except InvalidArgument as error:
+            return str(error)
+        yield
+
+    durable.client.start_orchestration("it", "sleeps")
+    durable.run()
+    assert durable.client.get_output("it")
+    assert kinds(durable, "it") == ["OrchestrationStarted", "OrchestrationCompleted"]
+
+
+# A16, A17: code that changed. More of it in test_blocked.py.
+
+
+def test_a16_diverged_code_parks_its_instance_which_goes_on_when_the_code_is_repaired(durable, registry):
+    first = {"activity": "book"}
+
+    @registry.activity("book")
+    def book() -> str:
+        return "booked"
+
+    @registry.activity("charge")
+    def charge() -> str:
+        return "charged"
+
+    @registry.orchestration("trip")
+    def trip(ctx):
+        done = yield ctx.schedule_activity(first["activity"])
+        return [done, (yield ctx.wait_for_event("go"))]
+
+    durable.client.start_orchestration("it", "trip")
+    durable.run()
+    first["activity"] = "charge"
+    durable.restart()
+    durable.client.raise_event("it", "go", "went")
+    durable.run()
+    status = durable.client.get_status("it")
+    assert status.runtime_status == "Blocked"
+    assert "name: recorded 'book', requested 'charge'" in status.blocked_reason.message
+    first["activity"] = "book"
+    durable.client.resume_instance("it")
+    durable.run()
+    assert durable.client.get_output("it") == ["booked", "went"]
+
+
+def test_a17_steps_taken_out_of_the_end_of_the_code_are_noticed(durable, registry):
+    steps = ["one", "two", "three"]
+
+    @registry.activity("echo")
+    def echo(value):
+        return value
+
+    @registry.orchestration("shrinks")
+    def shrinks(ctx):
+        for each in list(steps):
+            yield ctx.schedule_activity("echo", each)
+        if len(steps) < 3:
+            return "early"
+        yield ctx.wait_for_event("go")
+        return "whole"
+
+    durable.client.start_orchestration("it", "shrinks")
+    durable.run()
+    steps.pop()
+    durable.restart()
+    durable.client.raise_event("it", "go")
+    durable.run()
+    status = durable.client.get_status("it")
+    assert status.runtime_status == "Blocked"
+    assert status.blocked_reason.error_type.endswith("NondeterminismError")
+    assert "recorded ActivityScheduled echo, the code now requests OrchestrationCompleted" in status.blocked_reason.message
+    steps.append("three")
+    durable.client.resume_instance("it")
+    durable.run()
+    assert durable.client.get_output("it") == "whole"
+
+
+# A18: combinators.
+
+
+def test_a18_race_takes_any_number_and_nests_with_all(durable, registry):
+    @registry.activity("echo")
+    def echo(value):
+        return value
+
+    @registry.orchestration("nests")
+    def nests(ctx):
+        timers = [ctx.schedule_timer(1000 * seconds) for seconds in (4, 3, 2)]
+        five = yield ctx.race(ctx.wait_for_event("never"), *timers, ctx.dequeue_event("never"))
+        never = ctx.wait_for_event("never")
+        nested = yield ctx.all(
+            [
+                ctx.race(
+                    ctx.all([ctx.schedule_activity("echo", 1), ctx.race(ctx.schedule_activity("echo", 2), never)]),
+                    ctx.schedule_timer(60_000),
+                ),
+                ctx.all([]),
+            ]
+        )
+        return [five["index"], nested]
+
+    durable.client.start_orchestration("it", "nests")
+    durable.run_to_the_end()
+    inner = [{"ok": 1}, {"ok": {"index": 0, "value": 2}}]
+    assert durable.client.get_output("it") == [3, [{"ok": {"index": 0, "value": inner}}, {"ok": []}]]
+
+
+# Section 3.
+
+
+def test_3_11_errors_keep_their_type_and_message_through_children(durable, registry):
+    class DeclinedError(Exception):
+        pass
+
+    @registry.activity("charge")
+    def charge():
+        raise DeclinedError("card expired")
+
+    @registry.orchestration("pays")
+    def pays(ctx, depth: int):
+        if depth:
+            return (yield ctx.schedule_sub_orchestration("pays", depth - 1))
+        return (yield ctx.schedule_activity("charge"))
+
+    @registry.orchestration("handles")
+    def handles(ctx):
+        try:
+            yield ctx.schedule_sub_orchestration("pays", 2)
+        except SubOrchestrationError as error:
+            return [error.error_type.rpartition(".")[2], error.message]
+
+    durable.client.start_orchestration("it", "handles")
+    durable.run()
+    assert durable.client.get_output("it") == ["DeclinedError", "card expired"]
+
+
+def test_3_12_the_time_and_a_guid_cost_no_turn_and_can_be_combined(durable, registry):
+    @registry.orchestration("asks")
+    def asks(ctx):
+        both = yield ctx.all([ctx.utc_now(), ctx.new_guid()])
+        for _ in range(20):
+            yield ctx.utc_now()
+            yield ctx.new_guid()
+        return [type(each["ok"]).__name__ for each in both]
+
+    durable.client.start_orchestration("it", "asks")
+    durable.run()
+    assert durable.client.get_output("it") == ["int", "str"]
+    assert durable.worker.metrics_snapshot()["turns"] == 1
+    assert "ActivityScheduled" not in kinds(durable, "it")
+
+
+def test_3_13_a_turn_costs_the_same_however_long_the_history_is(durable, registry):
+    @registry.orchestration("counts")
+    def counts(ctx):
+        total = 0
+        while total < 1000:
+            total += yield ctx.wait_for_event("number")
+        return total
+
+    durable.client.start_orchestration("it", "counts")
+    durable.run()
+    costs = []
+    for _ in range(200):
+        durable.client.raise_event("it", "number", 1)
+        with statements() as found:
+            durable.run()
+        costs.append(found)
+    assert {len(each) for each in costs[10:]} == {len(costs[10])}
+    reads = [each for each in costs[-1] if each.lstrip().startswith("SELECT") and "historyevent" in each]
+    assert reads == []
+
+
+def test_3_13_a_chain_costs_no_read_of_its_history(durable, registry):
+    @registry.activity("double")
+    def double(number: int) -> int:
+        return number * 2
+
+    @registry.orchestration("chain")
+    def chain(ctx):
+        number = 1
+        for _ in range(20):
+            number = yield ctx.schedule_activity("double", number)
+        return number
+
+    durable.client.start_orchestration("it", "chain")
+    with statements() as found:
+        durable.run()
+    assert durable.client.get_output("it") == 2**20
+    assert not [each for each in found if each.lstrip().startswith("SELECT") and "historyevent" in each]
+
+
+def test_3_16_payloads_are_bounded_and_a_loop_leaves_executions_that_can_be_pruned(durable, registry, settings):
+    settings.DJANGO_DURABLE = {"MAX_PAYLOAD_BYTES": 2048}
+
+    @registry.orchestration("loops")
+    def loops(ctx, left: int, filling: str = ""):
+        if left:
+            ctx.continue_as_new(left - 1)
+        return left
+        yield
+
+    with pytest.raises(PayloadError, match="2,048"):
+        durable.client.start_orchestration("big", "loops", {"left": 0, "filling": "x" * 5000})
+    durable.client.start_orchestration("it", "loops", {"left": 5})
+    durable.run()
+    assert durable.client.list_executions("it") == [1, 2, 3, 4, 5, 6]
+    assert durable.client.prune_executions("it").executions_deleted == 5
+    assert durable.client.list_executions("it") == [6]
+
+
+def test_3_17_a_start_is_part_of_the_callers_transaction_and_is_there_at_once(durable, registry):
+    @registry.orchestration("waits")
+    def waits(ctx):
+        yield ctx.wait_for_event("never")
+
+    with pytest.raises(RuntimeError, match="changed my mind"), transaction.atomic():
+        durable.client.start_orchestration("it", "waits")
+        assert durable.client.get_status("it").runtime_status == "Pending"
+        raise RuntimeError("changed my mind")
+    with pytest.raises(InstanceNotFound):
+        durable.client.get_status("it")
+    with pytest.raises(NotRegistered, match="No orchestration 'typo' is registered"):
+        durable.client.start_orchestration("it", "typo")
+    assert row_counts()["Instance"] == 0
+
+
+def test_3_19_a_filter_that_cannot_be_is_refused(db, registry):
+    with pytest.raises(LimitExceeded, match="The number of tags of a worker is 6, the limit is 5."):
+        TagFilter.tags(list("abcdef"))
+    with pytest.raises(InvalidArgument, match="tags is 'gpu', expected a TagFilter"):
+        Durable(registry, tags="gpu")
+
+
+def test_3_21_an_explicit_id_may_be_used_again_when_its_instance_was_deleted(durable, registry):
+    @registry.orchestration("child")
+    def child(ctx):
+        return "done"
+        yield
+
+    @registry.orchestration("parent")
+    def parent(ctx):
+        yield ctx.start_orchestration("child", "aside")
+        yield ctx.schedule_timer(1000)
+        try:
+            return (yield ctx.schedule_sub_orchestration_with_id("child", "aside"))
+        except SubOrchestrationError as error:
+            return error.error_type.rpartition(".")[2]
+
+    durable.client.start_orchestration("one", "parent")
+    durable.run_to_the_end()
+    assert durable.client.get_output("one") == "InstanceAlreadyExists"
+    durable.client.delete_instance("aside")
+    durable.client.delete_instance("one")
+    durable.client.start_orchestration("aside", "child")
+    durable.run()
+    assert durable.client.get_output("aside") == "done"
+
+
+def test_3_22_rows_have_their_times_and_events_their_data_on_both_databases(durable, registry):
+    @registry.activity("echo")
+    def echo(value):
+        return value
+
+    @registry.orchestration("varied")
+    def varied(ctx):
+        ctx.set_kv_value("key", {"deep": [1]})
+        ctx.set_custom_status("half")
+        yield ctx.schedule_activity("echo", None)
+        yield ctx.start_orchestration("child", "other")
+        yield ctx.utc_now()
+        return "done"
+
+    @registry.orchestration("child")
+    def child(ctx):
+        return None
+        yield
+
+    started = durable.now()
+    durable.client.start_orchestration("it", "varied")
+    durable.run()
+    info = durable.client.get_instance_info("it")
+    assert started <= info.created_at <= info.started_at <= info.completed_at == info.updated_at <= durable.now()
+    execution = durable.client.get_execution_info("it")
+    assert started <= execution.started_at <= execution.completed_at
+    for event in durable.client.read_execution_history("it"):
+        assert started <= event.recorded_at <= durable.now()
+        assert event.fact.columns().kind == event.kind
+
+
+def kinds(durable: Durable, instance_id: str) -> list[str]:
+    return [event.kind for event in durable.client.read_execution_history(instance_id)]

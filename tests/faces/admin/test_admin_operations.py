@@ -1,0 +1,290 @@
+"""What can be done to instances from the admin, and who may do it."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+
+from .pages import LIST, OVERVIEW, START, do, key, logged, page, said, status, text
+
+RIGHTS = {
+    "event": ("signal_instance", {"name": "go", "payload": '{"by": 3}'}),
+    "enqueue": ("signal_instance", {"queue": "orders", "payload": ""}),
+    "suspend": ("suspend_instance", {}),
+    "resume": ("suspend_instance", {}),
+    "cancel": ("cancel_instance", {"reason": "too late"}),
+    "terminate": ("terminate_instance", {"reason": ""}),
+    "prune": ("prune_instance", {"keep_last": "1"}),
+    "delete": ("delete_instance", {"force": "on"}),
+}
+EVERY_RIGHT = {right for right, _ in RIGHTS.values()} | {"start_instance", "view_payload", "retry_instance"}
+
+
+@pytest.fixture
+def order(shop) -> str:
+    """A running instance; suspended where the test's operation is to resume it."""
+    shop.client.start_orchestration("order-1", "shop.waits")
+    shop.run()
+    return "order-1"
+
+
+def selected(operation: str, *instance_ids: str, **given: str) -> dict[str, object]:
+    keys = [key(each) for each in instance_ids]
+    return {"action": f"{operation}_instances", "_selected_action": keys, "index": "0", **given}
+
+
+# Who may.
+
+
+@pytest.mark.parametrize("operation", RIGHTS)
+def test_operation_is_closed_to_all_without_its_permission(order, client, person, operation):
+    address, given = do(order, operation), RIGHTS[operation][1]
+    before = status(order)
+    assert client.post(address, given).headers["Location"].startswith("/admin/login/")
+    needed = RIGHTS[operation][0]
+    for rights in ([], ["view_instance"], [needed], ["view_instance", *EVERY_RIGHT - {needed}]):
+        somebody = person(*rights)
+        assert somebody.get(address).status_code == 403
+        assert somebody.post(address, given).status_code == 403
+    assert status(order) == before
+    assert logged() == []
+
+
+@pytest.mark.parametrize("operation", RIGHTS)
+def test_action_of_the_list_is_not_offered_or_done_without_its_permission(order, person, operation):
+    somebody = person("view_instance", *EVERY_RIGHT - {RIGHTS[operation][0]})
+    assert f'value="{operation}_instances"' not in somebody.get(LIST).content.decode()
+    before = status(order)
+    somebody.post(LIST, selected(operation, order, confirmed="yes", **RIGHTS[operation][1]))
+    assert status(order) == before
+    assert logged() == []
+
+
+@pytest.mark.parametrize("operation", RIGHTS)
+def test_operation_is_open_to_staff_with_its_permission_and_is_logged(order, shop, person, operation):
+    if operation == "resume":
+        shop.client.suspend_instance(order)
+    somebody = person("view_instance", RIGHTS[operation][0])
+    response = somebody.post(do(order, operation), RIGHTS[operation][1], follow=True)
+    assert len(said(response)) == 1
+    assert "1 instance" in said(response)[0]
+    assert [(each, flag) for each, flag, _ in logged()] == [(order, DELETION if operation == "delete" else CHANGE)]
+
+
+@pytest.mark.parametrize("address", [LIST, OVERVIEW, START, "detail", "log"])
+def test_pages_are_closed_to_anonymous_users_and_staff_without_permission(order, client, person, address):
+    address = {"detail": page(order), "log": f"{LIST}{key(order)}/history/"}.get(address, address)
+    assert client.get(address).headers["Location"].startswith("/admin/login/")
+    assert person().get(address).status_code == 403
+    viewer = person("view_instance")
+    assert viewer.get(address).status_code == (403 if address == START else 200)
+
+
+@pytest.mark.parametrize(("model", "right"), [("worker", "view_worker"), ("session", "view_session")])
+def test_workers_and_sessions_need_their_view_permission(person, model, right):
+    address = f"/admin/django_durable/{model}/"
+    assert person("view_instance").get(address).status_code == 403
+    assert person(right).get(address).status_code == 200
+
+
+def test_page_offers_only_what_is_permitted_and_fits_the_status(order, person):
+    body = person("view_instance", "cancel_instance", "suspend_instance").get(page(order)).content.decode()
+    offered = {operation for operation in RIGHTS if do(order, operation) in body}
+    assert offered == {"cancel", "suspend"}
+
+
+# What they do.
+
+
+def test_event_reaches_the_instance_with_its_data(order, shop, boss):
+    boss.post(do(order, "event"), {"name": "go", "payload": '{"by": 3}'})
+    shop.run()
+    assert status(order) == "Completed"
+    assert [message for _, _, message in logged()] == ["Raised event “go”."]
+
+
+def test_message_reaches_the_queue(order, shop, boss):
+    boss.post(do(order, "enqueue"), {"queue": "orders", "payload": "7"})
+    shop.run()
+    assert status(order) == "Completed"
+
+
+def test_cancel_tells_its_reason(order, shop, boss):
+    boss.post(do(order, "cancel"), {"reason": "too late"})
+    shop.run()
+    assert status(order) == "Canceled"
+    assert [message for _, _, message in logged()] == ["Asked to cancel. too late"]
+
+
+def test_terminate_suspend_and_resume_change_the_status(order, boss):
+    boss.post(do(order, "suspend"))
+    assert status(order) == "Suspended"
+    boss.post(do(order, "resume"))
+    assert status(order) == "Running"
+    boss.post(do(order, "terminate"), {"reason": "x"})
+    assert status(order) == "Terminated"
+
+
+def test_prune_removes_old_executions(shop, boss):
+    shop.client.start_orchestration("order-1", "shop.counts", {"times": 3})
+    shop.run()
+    boss.post(do("order-1", "prune"), {"keep_last": "2"})
+    assert shop.client.list_executions("order-1") == [3, 4]
+
+
+def test_delete_asks_for_force_where_the_instance_lives(order, boss):
+    from django_durable.models import Instance
+
+    response = boss.post(do(order, "delete"), {}, follow=True)
+    assert "Cannot delete instance 'order-1': it is Running" in said(response)[0]
+    assert logged() == []
+    response = boss.post(do(order, "delete"), {"force": "on"}, follow=True)
+    assert said(response) == ["1 instance was deleted."]
+    assert response.redirect_chain[0][0] == LIST
+    assert not Instance.objects.exists()
+
+
+def test_illegal_move_says_why_and_is_not_logged(order, boss):
+    response = boss.post(do(order, "resume"), follow=True)
+    assert "Cannot resume instance 'order-1': it is Running, expected" in said(response)[0]
+    assert logged() == []
+
+
+@pytest.mark.parametrize("data", ["{", "NaN", "[" * 3000, "undefined"])
+def test_data_that_is_no_json_is_refused_at_the_field(order, boss, data):
+    response = boss.post(do(order, "event"), {"name": "go", "payload": data})
+    assert "This is not JSON" in text(response)
+    assert logged() == []
+
+
+def test_get_of_an_operation_asks_and_does_nothing(order, boss):
+    response = boss.get(do(order, "event"), {"name": "go"})
+    assert 'value="go"' in response.content.decode()
+    assert boss.get(do(order, "suspend")).status_code == 200
+    assert status(order) == "Running"
+    assert boss.get(f"{LIST}{key(order)}/do/nonsense/").status_code == 404
+
+
+def test_operation_on_an_instance_that_is_gone_leads_back(boss):
+    assert boss.post(f"{LIST}987654/do/cancel/", {"reason": ""}).status_code == 302
+
+
+# On many.
+
+
+def test_action_asks_first_and_then_reports_each_that_was_refused(shop, boss):
+    for instance_id in ("a", "b"):
+        shop.client.start_orchestration(instance_id, "shop.waits")
+    shop.client.start_orchestration("c", "shop.fails")
+    shop.run()
+    asked = boss.post(LIST, selected("terminate", "a", "b", "c"))
+    assert "3 instances" in text(asked)
+    assert status("a") == "Running"
+    done = boss.post(LIST, selected("terminate", "a", "b", "c", confirmed="yes", reason="why"), follow=True)
+    assert said(done)[0] == "2 instances were terminated."
+    assert "Cannot terminate instance 'c': it is Failed" in said(done)[1]
+    assert [status(each) for each in "abc"] == ["Terminated", "Terminated", "Failed"]
+    assert logged() == [("a", CHANGE, "Terminated. why"), ("b", CHANGE, "Terminated. why")]
+
+
+def test_action_without_questions_is_done_at_once(shop, boss):
+    shop.client.start_orchestration("a", "shop.waits")
+    done = boss.post(LIST, selected("suspend", "a"), follow=True)
+    assert said(done) == ["1 instance was suspended."]
+    assert status("a") == "Suspended"
+
+
+def test_action_on_a_later_page_of_the_list_reaches_what_was_selected(shop, boss):
+    for instance_id in ("a", "b"):
+        shop.client.start_orchestration(instance_id, "shop.waits")
+    boss.post(f"{LIST}?older={key('b')}", selected("suspend", "a"), follow=True)
+    assert (status("a"), status("b")) == ("Suspended", "Pending")
+
+
+def test_many_refusals_are_summed_up(shop, boss):
+    names = [f"i{number:02}" for number in range(13)]
+    for instance_id in names:
+        shop.client.start_orchestration(instance_id, "shop.fails")
+    shop.run()
+    done = boss.post(LIST, selected("suspend", *names), follow=True)
+    assert len(said(done)) == 11
+    assert said(done)[-1] == "3 more were refused."
+
+
+# Starting.
+
+
+CHECKOUT = f"{START}?orchestration=shop.checkout"
+
+
+def test_start_page_lists_orchestrations_with_their_versions(boss):
+    said_ = text(boss.get(START))
+    assert "shop.checkout 1.1.0 1.0.0 Sell <b>something</b>." in said_
+
+
+def test_start_form_has_a_field_for_each_parameter(boss):
+    form = boss.get(CHECKOUT).context["form"]
+    kinds = {name: type(field).__name__ for name, field in form.fields.items() if name.startswith("input-")}
+    assert kinds == {
+        "input-order_id": "IntegerField",
+        "input-kind": "ChoiceField",
+        "input-day": "DateField",
+        "input-express": "TypedChoiceField",
+        "input-extras": "JsonField",
+    }
+
+
+def test_start_form_starts_an_instance_with_what_was_given(shop, boss):
+    given = {
+        "instance_id": "order-1",
+        "input-order_id": "7",
+        "input-day": "2026-01-31",
+        "input-express": "true",
+        "input-extras": '["ribbon"]',
+    }
+    response = boss.post(CHECKOUT, given, follow=True)
+    assert response.redirect_chain[0][0] == page("order-1")
+    assert said(response) == ["The instance was started."]
+    assert logged() == [("order-1", ADDITION, "Started shop.checkout.")]
+    shop.run()
+    assert shop.client.get_output("order-1") == ["home", "2026-01-31", True, ["ribbon"]]
+    again = boss.post(CHECKOUT, given, follow=True)
+    assert said(again) == ["This instance was started before, with the same input."]
+    assert len(logged()) == 1
+
+
+def test_start_form_makes_an_id_where_none_is_given(shop, boss):
+    from django_durable.models import Instance
+
+    boss.post(CHECKOUT, {"input-order_id": "7"})
+    assert len(Instance.objects.get().instance_id) == 32
+
+
+def test_start_at_an_older_version_and_later(shop, boss):
+    given = {"instance_id": "a", "input-order_id": "7", "start_at": "2099-01-01T00:00:00"}
+    boss.post(f"{CHECKOUT}&version=1.0.0", given)
+    from django_durable.models import Instance
+
+    assert Instance.objects.get().version == "1.0.0"
+    shop.run()
+    assert status("a") == "Pending"
+
+
+def test_start_form_refuses_what_does_not_fit_and_says_why(shop, boss):
+    assert "This field is required." in text(boss.post(CHECKOUT, {}))
+    wrong = text(boss.post(CHECKOUT, {"input-order_id": "7", "input-extras": '{"a": 1}'}))
+    assert "Expected `array" in wrong
+    shop.client.start_orchestration("taken", "shop.waits")
+    assert "already exists with another" in text(boss.post(CHECKOUT, {"input-order_id": "7", "instance_id": "taken"}))
+    assert logged() == []
+
+
+def test_orchestration_that_takes_an_object_is_started_with_json(shop, boss):
+    boss.post(f"{START}?orchestration=shop.takes_anything", {"instance_id": "a", "input": '{"x": [1]}'})
+    shop.run()
+    assert shop.client.get_output("a") == {"x": [1]}
+
+
+def test_unknown_orchestration_is_not_found(boss):
+    assert boss.get(f"{START}?orchestration=nonsense").status_code == 404
+    assert boss.get(f"{CHECKOUT}&version=9").status_code == 404
