@@ -132,6 +132,8 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         "lines": list(_lines(survey, payloads)),
         "before": survey.events[0].seq if survey.events and survey.events[0].seq > 1 else None,
         "is_latest": before is None,
+        # What is earlier is on another page of the table.
+        "first_seq": survey.events[0].seq if survey.events else 0,
         "input": text.payload(shown.input) if shown and payloads else None,
         "output": text.payload(shown.output) if shown and payloads else None,
         "outcome": _outcome(instance, shown, payloads),

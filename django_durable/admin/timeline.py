@@ -279,7 +279,7 @@ def _tracked(spans: Sequence[Span], scale: Scale) -> tuple[list[Bar], int]:
     ends: list[float] = []
     bars = []
     for span in spans:
-        left = scale.at(span.start)
+        left = min(scale.at(span.start), 100 - NARROWEST)
         right = max(scale.at(span.end), left + NARROWEST)
         track = next((place for place, end in enumerate(ends) if end <= left), len(ends))
         track = min(track, MAX_TRACKS - 1)
@@ -289,7 +289,6 @@ def _tracked(spans: Sequence[Span], scale: Scale) -> tuple[list[Bar], int]:
 
 
 def _bar(span: Span, left: float, right: float, track: int, scale: Scale) -> Bar:
-    left = min(left, 100 - NARROWEST)
     work = left if span.worked_from is None else min(max(scale.at(span.worked_from), left), right - NARROWEST / 2)
     return Bar(
         x=_percent(left),

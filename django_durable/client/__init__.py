@@ -13,7 +13,7 @@ from ..engine.errors import InvalidArgument
 from ..registry import Registry, default
 from ..store.filters import InstanceFilter
 from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
-from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree
+from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
 from ..store.retention import DeleteResult, PruneOptions, PruneResult
 from ..store.workers import WorkerRecord
 from .base import system_clock
@@ -39,6 +39,7 @@ __all__ = [
     "PruneResult",
     "QueueDepths",
     "StartResult",
+    "StatusRecord",
     "SystemMetrics",
     "WorkerRecord",
     "client",

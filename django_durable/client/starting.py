@@ -119,6 +119,7 @@ class Starting(ClientBase):
             seed=secrets.token_hex(16),
             start_at=start_at,
         )
+        definition.decode_call(payload)  # What the first turn would refuse is refused here.
         _, created = instances.create_instance(new, same_version=same_version, now=self._clock(), using=self.using)
         return StartResult(instance_id, created)
 

@@ -73,7 +73,8 @@ def test_readers_that_become_writers_wait_for_each_other_instead_of_failing():
 @pytest.mark.usefixtures("durable_db")
 def test_the_lock_is_taken_at_the_beginning_and_the_projects_own_transactions_stay_as_they_are(monkeypatch):
     connection.ensure_connection()
-    monkeypatch.setattr(connection, "transaction_mode", None)
+    # The wrapper itself: undone on the proxy, the patch would delete the attribute.
+    monkeypatch.setattr(connections[USING], "transaction_mode", None)
     begun = []
     connection.connection.set_trace_callback(lambda text: begun.append(text) if text.startswith("BEGIN") else None)
     try:

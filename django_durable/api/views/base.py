@@ -12,14 +12,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from ...client import Client
+from ...client import Client, StatusRecord
 from ...client import client as default_client
 from ...engine.errors import InstanceNotFound
 from ...permissions import DurablePermissions, Permitted, Right, current_permissions
-from ...store.queries import StatusRecord
 from .. import problems
 from ..parsers import BoundedJSONParser
 from ..permissions import DurablePermission
+from ..shapes import Status
 
 APP_NAME = "django_durable"
 UNCACHED = "no-store, private"
@@ -63,7 +63,7 @@ class DurableView(APIView):
             record = self.client.get_status_record(instance_id)
         except InstanceNotFound:
             # Whoever is not logged in is not told which instances there are.
-            self._refuse_anonymous()
+            self.refuse_anonymous()
             raise
         return self.checked(record, right)
 
@@ -78,7 +78,7 @@ class DurableView(APIView):
         rules = current_permissions()
         if rules.allows(self.request.user, right, instance):
             return instance
-        self._refuse_anonymous()
+        self.refuse_anonymous()
         if right is not Right.VIEW and rules.can_view(self.request.user, instance):
             raise exceptions.PermissionDenied
         raise InstanceNotFound(instance.instance_id)
@@ -86,7 +86,8 @@ class DurableView(APIView):
     def allows(self, right: Right, instance: Permitted) -> bool:
         return current_permissions().allows(self.request.user, right, instance)
 
-    def _refuse_anonymous(self) -> None:
+    def refuse_anonymous(self) -> None:
+        """Raises: NotAuthenticated, or PermissionDenied where the project knows no way to log in."""
         if not getattr(self.request.user, "is_authenticated", False):
             self.permission_denied(self.request)
 
@@ -129,8 +130,6 @@ class DurableView(APIView):
 
     def answer_status(self, instance_id: str, status: int, **more: Any) -> Response:
         """Return an answer to a change: where the status is, and the status itself to whoever may see it."""
-        from ..serializers import Status
-
         location = self.path_of("instance-status", instance_id=instance_id)
         body: dict[str, Any] = {"instance_id": instance_id, "status_url": location, "instance": None, **more}
         record = self.client.get_status_record(instance_id)

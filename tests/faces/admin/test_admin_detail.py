@@ -66,6 +66,7 @@ def test_long_histories_are_grouped_and_the_table_is_paged(shop, boss):
     earlier = boss.get(f"{page('long')}?execution=1&before={response.context['before']}")
     assert earlier.content.decode().count('<tr id="e') == 100
     assert earlier.context["lines"][-1].seq == response.context["lines"][0].seq - 1
+    assert 'href="?execution=1&amp;before=3#e2"' in body, "a bar leads to the page of the table that has its event"
 
 
 def test_payloads_are_escaped_text(shop, boss):
