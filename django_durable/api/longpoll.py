@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from ..engine.errors import InstanceNotFound, WaitInsideTransaction
+from ..store.connections import without_request_transaction
 from .views.status import StatusView
 
 _answer = StatusView.as_view()
 
 
+@without_request_transaction
 async def status(request: HttpRequest, instance_id: str) -> HttpResponseBase:
     """Answer at once, or when the revision is another than the one that the caller has seen, or its time is over."""
     response: Any = await sync_to_async(_answer)(request, instance_id=instance_id)
@@ -39,6 +39,3 @@ async def status(request: HttpRequest, instance_id: str) -> HttpResponseBase:
 status.csrf_exempt = True  # type: ignore[attr-defined]  # the view itself checks, as every view of the framework
 status.cls = StatusView  # type: ignore[attr-defined]
 status.initkwargs = {}  # type: ignore[attr-defined]
-for _alias in settings.DATABASES:
-    # Django refuses async views where ATOMIC_REQUESTS is on; this one only reads.
-    transaction.non_atomic_requests(using=_alias)(status)

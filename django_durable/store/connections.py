@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from django.db import Error, connections, reset_queries
+from django.db import Error, connections, reset_queries, transaction
 
 DatabaseFault = Error
 """Whatever a database raises, for callers above this layer."""
@@ -13,6 +15,13 @@ DatabaseFault = Error
 def aliases() -> list[str]:
     """Return the names of the project's databases."""
     return list(connections)
+
+
+def without_request_transaction(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Exempt a view from `ATOMIC_REQUESTS` of every database. Django refuses async views that are not."""
+    for alias in aliases():
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
 
 
 def refresh() -> None:

@@ -9,7 +9,13 @@ from django_durable.client import Client
 from django_durable.engine.facts import Fact
 from django_durable.testing import assert_replays
 
-COMPLETIONS = ("ActivityCompleted", "ActivityFailed", "TimerFired", "SubOrchestrationCompleted", "SubOrchestrationFailed")
+COMPLETIONS = (
+    "ActivityCompleted",
+    "ActivityFailed",
+    "TimerFired",
+    "SubOrchestrationCompleted",
+    "SubOrchestrationFailed",
+)
 
 
 def check_finished(client: Client, instance_id: str) -> None:

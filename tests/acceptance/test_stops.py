@@ -35,9 +35,7 @@ def test_the_first_signal_lets_activities_end_and_records_them(number, workers, 
 
 
 @pytest.mark.parametrize("orchestration", ["acceptance.chain", "acceptance.session"])
-def test_what_does_not_end_in_time_is_handed_back_without_waiting_for_its_lease(
-    orchestration, workers, client, stage
-):
+def test_what_does_not_end_in_time_is_handed_back_without_waiting_for_its_lease(orchestration, workers, client, stage):
     leaving = workers.start(LEASE=FOR_EVER, SHUTDOWN_TIMEOUT=0.2)
     client.start_orchestration("it", orchestration, {"steps": 3, "gate_at": 1})
     stage.wait_until_reached("gate")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from django_durable.engine import transcript
+from django_durable.registry import Registry
 from django_durable.store.records import TagFilter
 from django_durable.testing import Durable
 
-from .activities import registry
-
+from .activities import registry as suite_registry
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -47,7 +47,6 @@ class Run(Durable):
         }
         return {name: count for name, count in counts.items() if count}
 
-
     def keep(self, history) -> None:
         """Write a history to `tests/histories/`, where the suite is told to record them anew."""
         if os.environ.get("DURABLE_RECORD_HISTORIES") and len(history) < 200:
@@ -62,9 +61,23 @@ def conformance_run(db):
     runs = []
 
     def make(**options) -> Run:
-        runs.append(Run(registry, tags=TagFilter.ANY, **options))
+        runs.append(Run(suite_registry, tags=TagFilter.ANY, **options))
         return runs[-1]
 
     yield make
     for each in runs:
         each.close()
+
+
+@pytest.fixture
+def registry():
+    """Return a registry that the test fills."""
+    return Registry()
+
+
+@pytest.fixture
+def durable(db, registry):
+    """Drive the instances of the test's own registry, by a moved clock, inside the test's transaction."""
+    harness = Durable(registry, tags=TagFilter.ANY)
+    yield harness
+    harness.close()

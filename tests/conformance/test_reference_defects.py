@@ -30,7 +30,7 @@ from django_durable.registry import Registry
 from django_durable.store.records import TagFilter
 from django_durable.testing import Durable, assert_replays
 
-from .plays import durable, registry, row_counts, statements  # noqa: F401 - fixtures
+from .measures import row_counts, statements
 
 TESTS = Path(__file__).parent.parent
 ELSEWHERE = {
@@ -124,7 +124,11 @@ def test_a3_events_are_kept_before_the_first_turn_before_the_wait_and_across_con
             yield ctx.schedule_timer(1000)
             ctx.continue_as_new(left - 1)
             return None
-        return [(yield ctx.wait_for_event("sign")), (yield ctx.wait_for_event("sign")), (yield ctx.wait_for_event("sign"))]
+        return [
+            (yield ctx.wait_for_event("sign")),
+            (yield ctx.wait_for_event("sign")),
+            (yield ctx.wait_for_event("sign")),
+        ]
 
     durable.client.start_orchestration("it", "late", 2)
     durable.client.raise_event("it", "sign", "before the first turn")
@@ -526,7 +530,9 @@ def test_a17_steps_taken_out_of_the_end_of_the_code_are_noticed(durable, registr
     status = durable.client.get_status("it")
     assert status.runtime_status == "Blocked"
     assert status.blocked_reason.error_type.endswith("NondeterminismError")
-    assert "recorded ActivityScheduled echo, the code now requests OrchestrationCompleted" in status.blocked_reason.message
+    assert (
+        "recorded ActivityScheduled echo, the code now requests OrchestrationCompleted" in status.blocked_reason.message
+    )
     steps.append("three")
     durable.client.resume_instance("it")
     durable.run()

@@ -241,7 +241,9 @@ def test_a_task_that_was_never_started_can_be_failed_by_whoever_finds_its_time_i
     assert seqs(found) == [3], "the other is leased"
     assert finish(found, failed, now=NOW + SECOND) == set()
     assert seqs(expiry.find_expired(LATER, limit=10, using=USING)) == [2], "its lease ran out"
-    assert finish(expiry.find_expired(LATER, limit=10, using=USING), replace(failed, scheduled_seq=2), now=LATER) == set()
+    assert (
+        finish(expiry.find_expired(LATER, limit=10, using=USING), replace(failed, scheduled_seq=2), now=LATER) == set()
+    )
     assert [each.scheduled_seq for each in messages("order-7")] == [3, 2]
 
 

@@ -244,7 +244,11 @@ def test_renewing_extends_held_leases_by_one_statement(django_assert_num_queries
 def test_renewing_says_which_leases_are_lost(reason):
     kept, lost = fresh("kept", "lost")
     tokens, now = {kept.id: kept.lease_token, lost.id: lost.lease_token}, NOW
-    changes = {"another token": {"lease_token": 9}, "another owner": {"lease_owner": OTHER}, "expired": {"lease_until": NOW}}
+    changes = {
+        "another token": {"lease_token": 9},
+        "another owner": {"lease_owner": OTHER},
+        "expired": {"lease_until": NOW},
+    }
     if reason == "gone":
         models.InboxMessage.objects.filter(instance=lost.id).delete()
         models.Execution.objects.filter(instance=lost.id).delete()

@@ -18,6 +18,15 @@ def names():
     return sorted(Group.objects.values_list("name", flat=True))
 
 
+def hold_by_hand(held, done):
+    """Hold the lock as another process would: writers of one process wait for each other before they ask SQLite."""
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        held.set()
+        done.wait()
+        cursor.execute("ROLLBACK")
+
+
 @pytest.mark.django_db
 def test_inside_a_transaction_it_is_a_part_of_it():
     with transaction.atomic():
@@ -92,15 +101,7 @@ def test_the_lock_is_taken_at_the_beginning_and_the_projects_own_transactions_st
 def test_a_writer_outlasts_a_lock_that_is_held_for_longer_than_its_timeout():
     held, done = threading.Event(), threading.Event()
 
-    def hold():
-        # By hand, as another process would: writers of one process wait for each other before they ask SQLite.
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            held.set()
-            done.wait()
-            cursor.execute("ROLLBACK")
-
-    with meanwhile(hold):
+    with meanwhile(lambda: hold_by_hand(held, done)):
         held.wait()
         tries = []
 
@@ -128,12 +129,7 @@ def test_a_writer_outlasts_a_lock_that_is_held_for_longer_than_its_timeout():
 def test_a_lock_that_is_never_freed_is_an_error_in_the_end():
     held, done = threading.Event(), threading.Event()
 
-    def hold():
-        with write_transaction(USING):
-            held.set()
-            done.wait()
-
-    with meanwhile(hold):
+    with meanwhile(lambda: hold_by_hand(held, done)):
         held.wait()
         connection.connection.execute("PRAGMA busy_timeout = 1")
         try:

@@ -62,7 +62,9 @@ def test_a_step_of_a_chain_costs_four_statements_however_many_instances_take_it(
     assert delete.startswith("DELETE FROM django_durable_activitytask")
     assert insert_events.startswith("INSERT INTO django_durable_historyevent")
     assert insert_tasks.startswith("INSERT INTO django_durable_activitytask")
-    assert len(captured.captured_queries) == 4 + 2, "a savepoint here, a transaction in a worker, and no hint to anybody"
+    assert len(captured.captured_queries) == 4 + 2, (
+        "a savepoint here, a transaction in a worker, and no hint to anybody"
+    )
     assert models.HistoryEvent.objects.count() == 4 * count
 
 
@@ -121,7 +123,10 @@ def test_a_commit_writes_everything_of_a_turn():
     assert list(tasks()) == [TaskKey(claimed.id, 1, 3)], "the other one was taken back"
     assert dict(models.KeyValue.objects.values_list("key", "value")) == {"a": "1"}
     assert row("kid").parent_id == claimed.id
-    assert claims.load_histories([(claimed.id, 1)], using=USING)[claimed.id] == made(claimed, *EVERY_KIND, child("kid")).events
+    assert (
+        claims.load_histories([(claimed.id, 1)], using=USING)[claimed.id]
+        == made(claimed, *EVERY_KIND, child("kid")).events
+    )
 
 
 def test_nothing_of_a_turn_is_written_when_one_of_its_statements_fails():
@@ -153,13 +158,19 @@ def test_one_turn_that_lost_its_lease_harms_only_itself():
     first, lost, last = fresh("first", "lost", "last")
     instances.suspend_instance("lost", now=NOW, using=USING)
     assert put(made(first), made(lost, task(), child("kid")), made(last)) == [COMMITTED, LOST, COMMITTED]
-    assert [kinds(each) for each in ("first", "lost", "last")] == [["OrchestrationStarted"], [], ["OrchestrationStarted"]]
+    assert [kinds(each) for each in ("first", "lost", "last")] == [
+        ["OrchestrationStarted"],
+        [],
+        ["OrchestrationStarted"],
+    ]
     assert not tasks()
 
 
 def test_one_turn_that_the_database_refuses_harms_only_itself():
     first, bad, last = fresh("first", "bad", "last")
-    models.HistoryEvent.objects.create(instance_id=bad.id, execution_number=1, seq=2, kind="PatchMarked", recorded_at=NOW)
+    models.HistoryEvent.objects.create(
+        instance_id=bad.id, execution_number=1, seq=2, kind="PatchMarked", recorded_at=NOW
+    )
     outcomes = put(made(first, task()), made(bad, task()), made(last, task()))
     assert [each is COMMITTED for each in outcomes] == [True, False, True]
     assert isinstance(outcomes[1].error, DatabaseError)
@@ -288,7 +299,12 @@ def test_a_turn_can_be_appended_to_a_history_that_cannot_be_decoded():
 
 def test_tasks_are_inserted_with_everything_that_running_them_takes():
     fact = task(
-        tag="gpu", session_id="s1", priority=3, retry={"max_attempts": 2}, start_to_close_ms=5, schedule_to_close_ms=60_000
+        tag="gpu",
+        session_id="s1",
+        priority=3,
+        retry={"max_attempts": 2},
+        start_to_close_ms=5,
+        schedule_to_close_ms=60_000,
     )
     (claimed,) = fresh("order-7")
     committed(made(claimed, fact))
@@ -304,7 +320,10 @@ def test_eager_tasks_are_born_leased_and_the_others_wait_to_be_claimed():
     assert tasks() == {TaskKey(pk, 1, 2): WORKER, TaskKey(pk, 1, 3): None}
     assert [each.name for each in claim_tasks(OTHER)] == ["anybody's"]
     taken_over = claim_tasks(OTHER, now=LATER)
-    assert {(each.name, each.lease_token, each.deliveries) for each in taken_over} == {("mine", 2, 2), ("anybody's", 2, 2)}
+    assert {(each.name, each.lease_token, each.deliveries) for each in taken_over} == {
+        ("mine", 2, 2),
+        ("anybody's", 2, 2),
+    }
 
 
 def test_scheduling_and_canceling_an_activity_in_one_turn_leaves_nothing():
@@ -390,7 +409,10 @@ def test_each_turn_that_writes_the_custom_status_moves_its_version_by_one():
         ([events.KeyValuesCleared(keys=("a", "b"))], {}),
         ([events.KeyValuesCleared(keys=("a", "b")), events.KeyValueSet(key="a", value="3")], {"a": "3"}),
         ([events.KeyValueSet(key="a", value="3"), events.KeyValueCleared(key="a")], {"b": "1"}),
-        ([events.KeyValueSet(key="c", value="1"), events.KeyValueSet(key="c", value="2")], {"a": "1", "b": "1", "c": "2"}),
+        (
+            [events.KeyValueSet(key="c", value="1"), events.KeyValueSet(key="c", value="2")],
+            {"a": "1", "b": "1", "c": "2"},
+        ),
     ],
 )
 def test_kv_entries_are_what_the_last_write_of_the_last_turn_left(facts, left):
@@ -443,7 +465,8 @@ def test_two_parents_that_start_the_same_child_in_one_batch_get_one_child_and_on
 def test_a_detached_start_is_nobodys_child_and_one_whose_id_is_taken_harms_nobody():
     start("taken")
     chained = [
-        events.OrchestrationChained(name="audit", version="1.0.0", instance_id=each, input="5") for each in ("taken", "free")
+        events.OrchestrationChained(name="audit", version="1.0.0", instance_id=each, input="5")
+        for each in ("taken", "free")
     ]
     running("order-7", *chained)
     assert (row("free").orchestration, row("free").parent_id, row("free").root_id) == ("audit", None, None)
@@ -464,7 +487,8 @@ def test_canceling_a_child_asks_it_to_end():
     claim_all()
     nudge("root")
     cancels = [
-        events.SubOrchestrationCancelRequested(scheduled_seq=2, instance_id=each) for each in ("kid", "stranger", "none")
+        events.SubOrchestrationCancelRequested(scheduled_seq=2, instance_id=each)
+        for each in ("kid", "stranger", "none")
     ]
     committed(made(claim_all()["root"], *cancels))
     assert events.OrchestrationCancelRequested(reason="parent canceled") in messages("kid")
@@ -543,7 +567,13 @@ def test_a_bad_end_leaves_what_an_earlier_execution_left_running():
 
 def next_start(instance_id, version="2.0.0"):
     return OrchestrationStarted(
-        name="orders", version=version, input="2", instance_id=instance_id, execution=2, seed="s", custom_status='"kept"'
+        name="orders",
+        version=version,
+        input="2",
+        instance_id=instance_id,
+        execution=2,
+        seed="s",
+        custom_status='"kept"',
     )
 
 

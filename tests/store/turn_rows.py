@@ -72,7 +72,12 @@ def task(name: str = "charge", **others: Any) -> events.ActivityScheduled:
 
 
 def claim_tasks(
-    worker: str = WORKER, *, tags: TagFilter = TagFilter.DEFAULT_ONLY, limit: int = 100, now: datetime = NOW, **others: Any
+    worker: str = WORKER,
+    *,
+    tags: TagFilter = TagFilter.DEFAULT_ONLY,
+    limit: int = 100,
+    now: datetime = NOW,
+    **others: Any,
 ) -> list[ClaimedTask]:
     """Lease activity tasks."""
     return activities.claim_activities(worker, tags=tags, limit=limit, lease=LEASE, now=now, using=USING, **others)
