@@ -1,6 +1,7 @@
 """System checks: what is wrong with the settings, the database and the registered code, before it runs.
 
-E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 unsupported database.
+E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 unsupported database;
+E005 permissions that are no class.
 W001 SQLite without WAL; W002 another database than `default`; W003 code that a replay could not repeat; W004 type hints
 that no payload can have.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.utils.module_loading import import_string
 
 from . import conf
 from .determinism import SILENCE, findings
@@ -29,7 +31,7 @@ SQLITE_OPTIONS = (
 
 @register(TAG)
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001, E002: each key of `DJANGO_DURABLE`."""
+    """E001, E002, E005: each key of `DJANGO_DURABLE`."""
     given = conf.configured()
     if not isinstance(given, Mapping):
         text = f"{conf.NAME} is {given!r:.80} ({type(given).__name__}), expected a dict."
@@ -42,7 +44,23 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         example = f'{conf.NAME} = {{"{name}": {_source(conf.KEYS[name].default)}}}'
         hint = f"The default, if in doubt: {example}"
         found.append(Error(f"{conf.NAME}[{name!r}]: {problem}.", hint=hint, id="django_durable.E002"))
-    return found
+    return found + _check_permissions(given.get("PERMISSIONS"))
+
+
+def _check_permissions(path: Any) -> list[CheckMessage]:
+    if not isinstance(path, str) or not path:
+        return []  # The default, or what E002 reports.
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        problem = str(error)
+    else:
+        if isinstance(found, type):
+            return []
+        problem = f"{path} is {found!r:.80}"
+    text = f"{conf.NAME}['PERMISSIONS'] is {path!r}, expected the path of a class: {problem}."
+    hint = "Name a subclass of django_durable.permissions.DurablePermissions, or remove the key."
+    return [Error(text, hint=hint, id="django_durable.E005")]
 
 
 @register(TAG)

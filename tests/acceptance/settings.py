@@ -1,7 +1,7 @@
 """Settings of the worker processes: the suite's database, and the app with the acceptance workflows.
 
-`ACCEPTANCE_DURABLE` holds `DJANGO_DURABLE` as JSON, durations in seconds. With `ACCEPTANCE_WITHOUT_CODE`, a worker has no
-orchestrations, as after a bad deployment.
+`ACCEPTANCE_DURABLE` holds `DJANGO_DURABLE` as JSON, durations in seconds. With `ACCEPTANCE_WITHOUT_CODE`, a worker has
+no orchestrations, as after a bad deployment.
 """
 
 from __future__ import annotations

@@ -81,6 +81,10 @@ class Stage:
         parts = (line.split(" ") for line in self._runs.read_text().splitlines())
         return [Run(instance, label, int(attempt), worker) for instance, label, attempt, worker in parts]
 
+    def wait_for_runs(self, count: int) -> None:
+        """Wait until activities were called so often."""
+        until(lambda: len(self.runs()) >= count, f"{count} calls of activities")
+
     def counts(self, instance: str) -> Counter[str]:
         """Return how often each activity of an instance ran, by its label."""
         return Counter(run.label for run in self.runs() if run.instance == instance)

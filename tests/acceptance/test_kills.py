@@ -1,7 +1,7 @@
 """`kill -9` of a worker in the middle of things: another worker takes over, and nothing is lost or doubled.
 
-The victim's leases are short, so that its work is free soon; the survivor's are long, so that a slow machine cannot make
-it lose them. What the victim had committed is never run again; what it was in the middle of is run once more.
+The victim's leases are short, so that its work is free soon; the survivor's are long, so that a slow machine cannot
+make it lose them. What the victim had committed is never run again; what it was in the middle of is run once more.
 """
 
 from __future__ import annotations
@@ -51,9 +51,11 @@ def test_what_was_committed_is_kept_and_what_was_running_runs_again(stories, wor
     victim = workers.start("--concurrency", "16", LEASE=SHORT)
     for key, story in stories.items():
         client.start_orchestration(key, story.orchestration, story.input)
-    for key, story in stories.items():
-        until(lambda: completed_labels(client, key) == story.committed, f"{key} up to the gate to be committed")
-        until(lambda: story.again <= set(stage.counts(key)), f"{key} to stand at the gate")
+    until(
+        lambda: all(completed_labels(client, key) == story.committed for key, story in stories.items()),
+        "everything before the gates to be committed",
+    )
+    until(lambda: all(story.again <= set(stage.counts(key)) for key, story in stories.items()), "the gates")
     victim.kill()
     stage.open("gate")
     workers.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 from .checks import check_finished
-from .stage import until
 
 INSTANCES = 200
 KILLS = 15
@@ -17,10 +16,9 @@ def test_nothing_is_lost_or_doubled_by_kills_at_any_moment(workers, client, stag
         client.start_orchestration(key, "acceptance.mixture", number)
     chance = random.Random(f"{KILLS} kills")
     alive = [workers.start(LEASE=1), workers.start(LEASE=1)]
-    for kill in range(KILLS):
+    for _ in range(KILLS):
         following = workers.start(LEASE=1)
-        before = len(stage.runs())
-        until(lambda: len(stage.runs()) > before + chance.randrange(40), "some progress")
+        stage.wait_for_runs(len(stage.runs()) + chance.randrange(40))
         alive.pop(chance.randrange(2)).kill()
         alive.append(following)
     for number, key in enumerate(keys):

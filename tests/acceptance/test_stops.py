@@ -91,7 +91,7 @@ def test_nothing_runs_twice_while_workers_are_replaced_one_by_one(workers, clien
         client.start_orchestration(key, "acceptance.mixture", number)
     current = workers.start(LEASE=FOR_EVER)
     for part in (1, 2, 3):
-        until(lambda: len(stage.runs()) > 90 * part, "some progress")
+        stage.wait_for_runs(90 * part)
         following = workers.start(LEASE=FOR_EVER)
         following.wait_until_started()
         assert current.stop() == 0

@@ -307,7 +307,7 @@ def test_a_verb_with_bad_arguments_raises_into_the_code_and_records_nothing(clie
     )
 
 
-@pytest.mark.parametrize("found", [7, None, "text", [], object()], ids=str)
+@pytest.mark.parametrize("found", [7, None, "text", [], object()], ids=["int", "None", "text", "list", "object"])
 @pytest.mark.parametrize("style", ["generator", "async"])
 def test_waiting_for_something_that_is_no_future_raises_into_the_code(client, registry, durable, style, found):
     if style == "generator":

@@ -1,7 +1,19 @@
 """The defects of the reference system, each shown absent.
 
-The list is that of `duroxide-semantics.md`: A1 to A20, and the numbered limitations of its section 3 that are fixed here.
-`ELSEWHERE` names the tests of those that need a process, a thread or another suite; a test checks that they exist.
+The numbers are those of `duroxide-semantics.md`: its list A1 to A20, and its section 3 as far as we claim to be better.
+`ELSEWHERE` names the tests of what needs a process, a thread or another suite; a test checks that they exist.
+
+    A1   a message to an unknown instance blocks nobody      A11  siblings are canceled when a parent fails
+    A2   any number of buffered messages is drained          A12  a canceled orchestration compensates
+    A3   events are kept before the wait and across          A13  `finally` blocks of suspended code do nothing
+         continue-as-new                                     A14  a duplicate start is reported
+    A4   a burst of events is taken one by one               A15  durations are checked at the call
+    A5   two runtimes in one process keep apart              A16  diverged code parks its instance, to be repaired
+    A6   a graceful stop hands work back at once             A17  steps taken out of the end are noticed
+    A7   timeouts and backoffs are what they say             A18  race of any number, nested with all
+    A8   KV is pruned by the history's clock                 A19  a stalled worker commits nothing
+    A9   the custom status is right after continue-as-new    A20  kill -9 at any moment loses and doubles nothing
+    A10  nothing over a limit is stored
 """
 
 from __future__ import annotations
@@ -49,7 +61,7 @@ ELSEWHERE = {
         "acceptance/test_random_kills.py::test_nothing_is_lost_or_doubled_by_kills_at_any_moment",
     ),
     "1.9 an activity that is not registered does not abort its orchestration": (
-        "worker/test_drain.py::test_an_activity_that_is_not_registered_here_is_left_for_later_and_not_counted",
+        "worker/test_drained_activities.py::test_an_activity_that_is_not_registered_here_is_left_for_later_and_not_counted",
     ),
     "3.9 cancellation reaches an activity within a second": (
         "worker/test_threads.py::test_a_cancellation_reaches_a_running_activity_within_about_a_second",
@@ -678,10 +690,10 @@ def test_3_17_a_start_is_part_of_the_callers_transaction_and_is_there_at_once(du
     def waits(ctx):
         yield ctx.wait_for_event("never")
 
-    with pytest.raises(RuntimeError, match="changed my mind"), transaction.atomic():
+    with transaction.atomic():
         durable.client.start_orchestration("it", "waits")
         assert durable.client.get_status("it").runtime_status == "Pending"
-        raise RuntimeError("changed my mind")
+        transaction.set_rollback(True)
     with pytest.raises(InstanceNotFound):
         durable.client.get_status("it")
     with pytest.raises(NotRegistered, match="No orchestration 'typo' is registered"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_durable.engine.errors import InstanceNotFound
@@ -120,7 +121,7 @@ def test_the_list_is_paged_newest_first_without_gaps_or_repeats(api, durable) ->
         ("version=9.9", []),
         ("created_after=2999-01-01T00:00:00Z", []),
         ("created_before=2999-01-01T00:00:00Z&orchestration=orders.doubles", ["order-1"]),
-        ("completed_after=2000-01-01T00:00:00Z&completed_before=2999-01-01", ["order-3", "order-1"]),
+        ("completed_after=2000-01-01T00:00:00Z&completed_before=2999-01-01T00:00:00Z", ["order-3", "order-1"]),
     ],
 )
 def test_the_list_can_be_filtered(api, durable, query, expected) -> None:
@@ -128,13 +129,11 @@ def test_the_list_can_be_filtered(api, durable, query, expected) -> None:
     durable.client.start_orchestration("order-2", "orders.parent")
     durable.client.start_orchestration("order-3", "orders.fails")
     durable.run()
-    query = query.replace("2999-01-01", "2999-01-01T00:00:00Z") if query.endswith("2999-01-01") else query
 
     answer = api.get(f"/durable/instances/?{query}")
 
     assert answer.status_code == 200, answer.content
-    rows = [row["instance_id"] for row in answer.json()["results"]]
-    assert sorted(rows) == sorted(expected)
+    assert [row["instance_id"] for row in answer.json()["results"]] == expected
 
 
 @pytest.mark.parametrize("rows", [1, 7])
@@ -252,7 +251,7 @@ def test_an_instance_is_terminated_with_a_reason(api, durable, waiting) -> None:
 
     assert answer.status_code == 202
     assert answer.json()["instance"]["runtime_status"] == "Terminated"
-    assert answer.json()["instance"]["error"]["message"] == "The instance was terminated: lost."
+    assert answer.json()["instance"]["error"]["message"] == "The instance was terminated: lost"
 
 
 @pytest.mark.parametrize("move", ["cancel", "terminate", "suspend", "resume"])
@@ -288,11 +287,9 @@ def test_executions_are_pruned(api, durable) -> None:
     assert durable.client.list_executions("order-7") == [3, 4]
 
 
-def test_no_change_costs_more_than_a_few_queries(api, durable, waiting) -> None:
-    from django.db import connection
-
+def test_a_change_costs_a_few_queries(api, waiting) -> None:
     with CaptureQueriesContext(connection) as queries:
         api.post("/durable/instances/order-7/events/", {"name": "go"}, format="json")
 
-    # Two to look before and after, two to send, and savepoint, release and a notification around them.
+    # Two to look, before and after, the rest to send.
     assert len(queries) <= 8

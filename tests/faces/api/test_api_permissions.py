@@ -1,0 +1,287 @@
+"""Who may do what: every endpoint for nobody, somebody, staff, each permission, and owners by a rule of the project."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from .orders import CUSTOMER
+
+ORDER = "/durable/instances/customer-1/"
+OTHER = "/durable/instances/another-1/"
+
+VIEW, PAYLOAD = "view_instance", "view_payload"
+START = {"orchestration": "orders.doubles", "input": 1, "instance_id": "customer-2"}
+
+# What a right opens, as (method, path, body).
+ENDPOINTS: list[tuple[str, str, str, object]] = [
+    (VIEW, "get", "/durable/instances/", None),
+    (VIEW, "get", ORDER, None),
+    (VIEW, "get", f"{ORDER}status/", None),
+    (VIEW, "get", f"{ORDER}history/", None),
+    (VIEW, "get", f"{ORDER}tree/", None),
+    (VIEW, "get", f"{ORDER}executions/", None),
+    (VIEW, "get", f"{ORDER}executions/1/", None),
+    (VIEW, "get", "/durable/metrics/", None),
+    (VIEW, "get", "/durable/metrics/prometheus/", None),
+    (VIEW, "post", "/durable/bulk/", {"operation": "cancel", "filter": {}, "dry_run": True}),
+    ("view_worker", "get", "/durable/workers/", None),
+    ("start_instance", "get", "/durable/orchestrations/", None),
+    ("start_instance", "post", "/durable/instances/", START),
+    ("signal_instance", "post", f"{ORDER}events/", {"name": "go"}),
+    ("signal_instance", "post", f"{ORDER}queues/messages/messages/", {"data": 1}),
+    ("cancel_instance", "post", f"{ORDER}cancel/", {}),
+    ("terminate_instance", "post", f"{ORDER}terminate/", {}),
+    ("suspend_instance", "post", f"{ORDER}suspend/", {}),
+    ("suspend_instance", "post", f"{ORDER}resume/", {}),
+    ("prune_instance", "post", f"{ORDER}prune/", {}),
+    ("delete_instance", "delete", ORDER, None),
+]
+BOTH = {VIEW, PAYLOAD}
+PAYLOADS = [("get", f"{ORDER}kv/"), ("get", f"{ORDER}kv/secret/")]
+RIGHTS = sorted({right for right, *_ in ENDPOINTS} | {PAYLOAD, "retry_instance"})
+SECRETS = ("4111", "top-secret", "doubled", "ValueError", "bold")
+
+
+def call(api, method: str, path: str, body: object = None):
+    return getattr(api, method)(path, body, format="json") if method == "post" else getattr(api, method)(path)
+
+
+@pytest.fixture
+def instances(durable) -> None:
+    for instance_id in ("customer-1", "another-1"):
+        durable.client.start_orchestration(instance_id, "orders.waits")
+        durable.client.start_orchestration(f"{instance_id}-done", "orders.doubles", {"number": 1, "label": "top-secret"})
+        durable.client.start_orchestration(f"{instance_id}-failed", "orders.fails")
+    durable.client.start_orchestration("customer-1-parent", "orders.parent")
+    durable.run()
+
+
+@pytest.fixture
+def owner_rules(settings) -> None:
+    settings.DJANGO_DURABLE = {"PERMISSIONS": "tests.faces.api.orders.CustomerRules"}
+
+
+def test_every_endpoint_is_in_the_matrix() -> None:
+    from django_durable.api.urls import urlpatterns
+
+    paths = [path.removeprefix("/durable/") for *_, path, _ in ENDPOINTS] + [path[9:] for _, path in PAYLOADS]
+    open_to_all = {"health-live", "health-ready"}
+
+    untested = {each.name for each in urlpatterns if not any(each.resolve(path) for path in paths)}
+    # The second form of the addresses has the same names.
+    assert untested == open_to_all
+
+
+@pytest.mark.parametrize(("right", "method", "path", "body"), ENDPOINTS)
+def test_nobody_and_whoever_has_no_permission_gets_nothing(
+    instances, api_of, user_with, right, method, path, body
+) -> None:
+    users = [None, user_with(username="plain"), user_with(username="staff", is_staff=True)]
+
+    answers = [call(api_of(user), method, path, body) for user in users]
+
+    # 403 in place of 401, because a session, the framework's first way to log in, has no challenge.
+    one_instance = path.startswith(ORDER)
+    expected = 404 if one_instance else 403
+    assert [each.status_code for each in answers] == [403, expected, expected]
+    assert answers[0].json()["code"] == "not_authenticated"
+    assert answers[1].json()["code"] == ("instance_not_found" if one_instance else "permission_denied")
+    for answer in answers:
+        assert not any(secret in answer.content.decode() for secret in SECRETS)
+
+
+@pytest.mark.parametrize(("right", "method", "path", "body"), ENDPOINTS)
+@pytest.mark.parametrize("held", RIGHTS)
+def test_each_permission_opens_what_it_names_and_nothing_else(
+    instances, api_of, user_with, held, right, method, path, body
+) -> None:
+    answer = call(api_of(user_with(held)), method, path, body)
+
+    if held == right:
+        # What is allowed may still be a move that the status does not allow.
+        assert answer.status_code in (200, 202, 409), answer.content
+    elif path.startswith(ORDER) and held != VIEW:
+        assert (answer.status_code, answer.json()["code"]) == (404, "instance_not_found")
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+
+
+@pytest.mark.parametrize("held", [{VIEW}, {PAYLOAD}, BOTH])
+@pytest.mark.parametrize(("method", "path"), PAYLOADS)
+def test_kv_needs_the_permission_for_payloads_and_to_see_the_instance(
+    instances, api_of, user_with, held, method, path
+) -> None:
+    answer = call(api_of(user_with(*held)), method, path)
+
+    assert answer.status_code == (200 if held == BOTH else 403 if VIEW in held else 404)
+    assert ("4111" in answer.content.decode()) == (held == BOTH)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "customer-1-done/",
+        "customer-1-failed/",
+        "customer-1-done/status/",
+        "customer-1-failed/status/",
+        "customer-1-done/history/",
+        "customer-1-failed/history/",
+        "customer-1-done/executions/1/",
+        "customer-1-failed/executions/1/",
+    ],
+)
+def test_payloads_are_left_out_without_their_permission(instances, api_of, user_with, path) -> None:
+    without = api_of(user_with(VIEW, username="without")).get(f"/durable/instances/{path}")
+    allowed = api_of(user_with(VIEW, PAYLOAD, username="allowed")).get(f"/durable/instances/{path}")
+
+    assert (without.status_code, allowed.status_code) == (200, 200)
+    assert not any(secret in without.content.decode() for secret in SECRETS)
+    assert any(secret in allowed.content.decode() for secret in SECRETS)
+
+
+def test_a_tag_is_not_shared_by_those_who_see_payloads_and_those_who_do_not(instances, api_of, user_with) -> None:
+    path = "/durable/instances/customer-1-done/status/"
+    allowed = api_of(user_with(VIEW, PAYLOAD, username="allowed")).get(path)
+
+    without = api_of(user_with(VIEW, username="without")).get(path, HTTP_IF_NONE_MATCH=allowed["ETag"])
+
+    assert without.status_code == 200
+
+
+def test_a_change_by_whoever_may_not_look_shows_nothing(instances, api_of, user_with) -> None:
+    answer = api_of(user_with("signal_instance")).post(f"{ORDER}events/", {"name": "go"}, format="json")
+
+    assert answer.json() == {"instance_id": "customer-1", "status_url": f"{ORDER}status/", "instance": None}
+
+
+def test_whoever_may_look_is_told_that_more_is_forbidden(instances, api_of, user_with) -> None:
+    answer = api_of(user_with(VIEW)).post(f"{ORDER}cancel/")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+
+
+def test_force_needs_the_permission_to_terminate(instances, api_of, user_with) -> None:
+    deleting = user_with(VIEW, "delete_instance", username="deleting")
+    both = user_with(VIEW, "delete_instance", "terminate_instance", username="both")
+
+    assert api_of(deleting).delete(f"{ORDER}?force=true").status_code == 403
+    assert api_of(both).delete(f"{ORDER}?force=true").status_code == 200
+
+
+def test_a_start_does_not_tell_what_else_has_the_id(instances, api_of, user_with) -> None:
+    taken = {**START, "instance_id": "customer-1"}
+
+    blind = api_of(user_with("start_instance", username="blind")).post("/durable/instances/", taken, format="json")
+    seeing = api_of(user_with("start_instance", VIEW)).post("/durable/instances/", taken, format="json")
+
+    assert (blind.status_code, seeing.status_code) == (409, 409)
+    assert "orders.waits" not in blind.json()["detail"]
+    assert "orders.waits" in seeing.json()["detail"]
+
+
+# Rules of the project.
+
+
+def test_a_customer_watches_her_own_order_and_not_its_history(instances, api_of, user_with, owner_rules) -> None:
+    customer = api_of(user_with(username=CUSTOMER))
+
+    status, detail = customer.get(f"{ORDER}status/"), customer.get(ORDER)
+
+    assert status.json()["custom_status"] == {"step": "waiting"}
+    assert not {"output", "error", "input"} & {*status.json(), *detail.json()}
+    assert not {"worker_id", "history_length", "parent_instance_id"} & {*detail.json()}
+    for hidden in ("history/", "tree/", "executions/", "executions/1/", "kv/", "kv/secret/"):
+        assert customer.get(ORDER + hidden).status_code == 403
+    for forbidden in ("events/", "queues/q/messages/", "cancel/", "terminate/", "suspend/", "resume/", "prune/"):
+        assert customer.post(ORDER + forbidden, {}, format="json").status_code == 403
+    assert customer.delete(ORDER).status_code == 403
+
+
+def test_a_customer_is_told_that_other_orders_are_not_there(instances, api_of, user_with, owner_rules) -> None:
+    customer = api_of(user_with(username=CUSTOMER))
+
+    for rest in ("", "status/", "history/", "tree/", "executions/", "kv/"):
+        real, unknown = customer.get(OTHER + rest), customer.get(f"/durable/instances/nothing/{rest}")
+        assert (real.status_code, unknown.status_code) == (404, 404)
+        # The one answer tells as little as the other.
+        assert real.content.replace(b"another-1", b"nothing") == unknown.content
+    assert customer.get("/durable/instances/").status_code == 403
+
+
+def test_a_rule_may_also_take_away(instances, durable, api_of, user_with, settings) -> None:
+    settings.DJANGO_DURABLE = {"PERMISSIONS": "tests.faces.api.orders.DiscreetRules"}
+    durable.client.start_orchestration("secret-1", "orders.waits")
+    durable.client.start_orchestration("with-secret", "orders.parent")
+    durable.run()
+    operator = api_of(user_with(VIEW, PAYLOAD, "cancel_instance"))
+
+    rows = operator.get("/durable/instances/").json()["results"]
+    tree = operator.get("/durable/instances/with-secret/tree/")
+    bulk = operator.post(
+        "/durable/bulk/", {"operation": "cancel", "instance_ids": ["secret-1", "customer-1"]}, format="json"
+    ).json()
+
+    assert "customer-1" in [row["instance_id"] for row in rows]
+    assert not [row for row in rows if "secret" in row["instance_id"]]
+    assert operator.get("/durable/instances/secret-1/").status_code == 404
+    assert tree.status_code == 404
+    assert {each["instance_id"]: each["code"] for each in bulk["results"]} == {
+        "secret-1": "instance_not_found",
+        "customer-1": None,
+    }
+
+
+def test_whoever_is_not_logged_in_cannot_ask_which_instances_there_are(instances, api_of) -> None:
+    anonymous = api_of(None)
+
+    for rest in ("", "status/", "history/", "kv/"):
+        real, unknown = anonymous.get(ORDER + rest), anonymous.get(f"/durable/instances/nothing/{rest}")
+        assert (real.status_code, real.content) == (unknown.status_code, unknown.content)
+
+
+def test_an_open_default_of_the_project_opens_nothing_here(instances, api_of, settings) -> None:
+    settings.REST_FRAMEWORK = {"DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"]}
+
+    assert api_of(None).get("/durable/instances/").status_code == 403
+
+
+def test_a_session_needs_its_csrf_token_to_change_something(instances, django_user_model) -> None:
+    from rest_framework.test import APIClient
+
+    user = django_user_model.objects.create_superuser("session")
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(user)
+
+    assert client.get(f"{ORDER}status/").status_code == 200
+    assert client.post(f"{ORDER}suspend/").status_code == 403
+
+
+def test_payloads_with_markup_are_shown_as_text(instances, api) -> None:
+    page = api.get("/durable/instances/customer-1-failed/", HTTP_ACCEPT="text/html")
+
+    assert page["Content-Type"].startswith("text/html")
+    assert "<b>bold</b>" not in page.content.decode()
+    assert "bold" in page.content.decode()
+    assert json.loads(api.get("/durable/instances/customer-1-failed/").content)["error"]["message"].count("<b>") == 1
+
+
+def test_a_setting_that_names_no_rules_is_found_by_the_checks(settings) -> None:
+    from django_durable.checks import check_settings
+
+    settings.DJANGO_DURABLE = {"PERMISSIONS": "tests.faces.api.orders.Missing"}
+
+    assert [each.id for each in check_settings(None)] == ["django_durable.E005"]
+
+
+def test_without_the_framework_the_import_says_which_extra_to_install(monkeypatch) -> None:
+    import importlib
+    import importlib.util
+
+    import django_durable.api
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImproperlyConfigured, match=r"pip install 'django-durable-workflows\[api\]'"):
+        importlib.reload(django_durable.api)

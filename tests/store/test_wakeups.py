@@ -1,0 +1,217 @@
+"""Hints: they come after the commit, to every subscriber, also after the connection was lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from django_durable.store import wakeups
+from django_durable.store.transactions import write_transaction
+from django_durable.store.wakeups import Hint, Hub
+
+from .lives import NOW, USING, start
+from .turn_rows import claim_all, committed, made, running, task
+
+pytestmark = pytest.mark.usefixtures("durable_db")
+PATIENCE = 30.0
+
+
+class Listener:
+    """Subscribes, and waits for hints instead of sleeping."""
+
+    def __init__(self):
+        self.hints = []
+        self._changed = threading.Condition()
+        self._subscription = Hub.of(USING).subscribe(self._note)
+
+    def _note(self, hint):
+        with self._changed:
+            self.hints.append(hint)
+            self._changed.notify_all()
+
+    def wait_for(self, condition):
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(map(condition, self.hints)), PATIENCE), self.hints
+
+    def ready(self):
+        """Wait until it hears; what came before is forgotten."""
+        self.wait_for(lambda hint: True)
+        with self._changed:
+            self.hints.clear()
+        return self
+
+    def close(self):
+        self._subscription.close()
+
+
+@pytest.fixture
+def listen():
+    listeners = []
+
+    def make():
+        listeners.append(Listener())
+        return listeners[-1]
+
+    yield make
+    for each in listeners:
+        each.close()
+    until_ended()
+
+
+def threads():
+    return [each for each in threading.enumerate() if each.name.startswith("durable-hints")]
+
+
+def until_ended():
+    for each in threads():
+        each.join(PATIENCE)
+        assert not each.is_alive()
+
+
+def test_a_new_subscriber_is_told_to_look_at_everything(listen):
+    listen().wait_for(lambda hint: hint == wakeups.ANYTHING)
+
+
+def test_a_start_hints_at_work(listen):
+    listener = listen().ready()
+    start("order-7")
+    listener.wait_for(lambda hint: hint.work)
+
+
+def test_a_change_that_clients_can_see_names_its_instance(listen):
+    start("order-7")
+    claimed = claim_all()["order-7"]
+    listener = listen().ready()
+    from django_durable.engine.events import CustomStatusUpdated
+
+    committed(made(claimed, CustomStatusUpdated(value="1")))
+    listener.wait_for(lambda hint: hint.instances is None or claimed.id in hint.instances)
+
+
+def test_every_subscriber_hears_and_one_that_was_closed_hears_no_more(listen):
+    first, second = listen(), listen()
+    first.ready()
+    first.close()
+    second.wait_for(lambda hint: True)
+    second.hints.clear()
+    heard = len(first.hints)
+    start("order-7")
+    second.wait_for(lambda hint: hint.work)
+    assert len(first.hints) == heard
+
+
+def test_the_thread_ends_with_the_last_subscriber_and_starts_again_with_the_next(listen):
+    first, second = listen(), listen()
+    first.ready()
+    assert len(threads()) == 1
+    first.close()
+    first.close()
+    assert len(threads()) == 1
+    second.close()
+    until_ended()
+    again = listen().ready()
+    start("order-7")
+    again.wait_for(lambda hint: hint.work)
+
+
+def test_closing_does_not_wait_for_the_thread_and_may_be_done_by_the_callback(listen):
+    done = threading.Event()
+
+    def callback(hint):
+        subscription.close()
+        done.set()
+
+    subscription = Hub.of(USING).subscribe(lambda hint: ready.wait() and callback(hint))
+    ready = threading.Event()
+    ready.set()
+    start("order-7")
+    assert done.wait(PATIENCE)
+    until_ended()
+
+
+def test_a_hub_is_one_per_database_and_process():
+    assert Hub.of(USING) is Hub.of(None)
+    mine = Hub.of(USING)
+    with pytest.warns(DeprecationWarning) if False else _nothing():
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(writer, b"new" if Hub.of(USING) is not mine else b"old")
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as answer:
+            assert answer.read() == b"new"
+
+
+def _nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_hint_comes_after_the_commit_and_not_at_all_after_a_rollback(listen):
+    listener = listen().ready()
+    with transaction.atomic():
+        start("rolled-back")
+        transaction.set_rollback(True)
+    with write_transaction(USING):
+        wakeups.notify(USING, instances=[7])
+    listener.wait_for(lambda hint: hint.instances == frozenset({7}))
+    assert not any(hint.work for hint in listener.hints)
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_listener_whose_connection_the_server_ends_connects_again_and_looks_at_everything(listen):
+    listener = listen().ready()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'django_durable hints' AND datname = current_database()"
+        )
+        assert cursor.fetchall() == [(True,)]
+    listener.wait_for(lambda hint: hint == wakeups.ANYTHING)
+    listener.hints.clear()
+    start("order-7")
+    listener.wait_for(lambda hint: hint.work)
+
+
+@pytest.mark.only_on("postgresql")
+def test_one_notification_tells_of_a_whole_batch_and_of_many_as_anything(listen):
+    listener = listen().ready()
+    with write_transaction(USING):
+        wakeups.notify(USING, instances=range(1, 101))
+    listener.wait_for(lambda hint: hint == Hint(work=False, instances=frozenset(range(1, 101))))
+    with write_transaction(USING):
+        wakeups.notify(USING, work=True, instances=range(10_000))
+    listener.wait_for(lambda hint: hint == Hint(work=True, instances=None))
+
+
+@pytest.mark.only_on("postgresql")
+def test_hints_can_be_switched_off(settings, django_assert_num_queries):
+    settings.DJANGO_DURABLE = {"NOTIFY": False}
+    assert not Hub.of(USING).gives_hints
+    with transaction.atomic(), django_assert_num_queries(0):
+        wakeups.notify(USING, work=True)
+    subscription = Hub.of(USING).subscribe(lambda hint: None)
+    assert not threads()
+    subscription.close()
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_database_in_memory_gives_no_hints(monkeypatch):
+    from django.db import connections
+
+    monkeypatch.setattr(connections[USING], "is_in_memory_db", lambda: True)
+    assert not Hub.of(USING).gives_hints
+
+
+def test_a_step_of_a_chain_tells_nobody(listen, monkeypatch):
+    told = []
+    monkeypatch.setattr("django_durable.store.turns.notify", lambda using, **others: told.append(others))
+    running("order-7", task(), eager=frozenset([2]), keep_lease=True, now=NOW)
+    assert told == [{"work": False, "instances": []}]
