@@ -73,7 +73,7 @@ class Starting(ClientBase):
         latest = self.registry.get_orchestration(definition.name)
         payload = definition.encode_call(args, kwargs)
         started = self._start(
-            uuid.uuid4().hex if instance_id is None else instance_id,
+            _new_id(definition) if instance_id is None else instance_id,
             definition,
             payload,
             self._start_at(start_at, None),
@@ -137,3 +137,8 @@ class Starting(ClientBase):
     astart_definition = twin(start_definition)
     araise_event = twin(raise_event)
     aenqueue_event = twin(enqueue_event)
+
+
+def _new_id(definition: Orchestration[Any, Any]) -> str:
+    """Return an id for a start that gave none, readable in a list: `checkout-1f0c...`."""
+    return f"{definition.name.rpartition('.')[2]}-{uuid.uuid4().hex}"

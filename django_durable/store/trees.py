@@ -47,7 +47,10 @@ def lock(condition: Q, *, using: str) -> list[Locked]:
         "id", "instance_id", "runtime_status", "execution_number", "history_length", "parent_id", "parent_execution",
         "parent_seq", "root_id",
     )  # fmt: skip
-    return [Locked(id, instance_id, RuntimeStatus(status), *places) for id, instance_id, status, *places in columns]
+    return [
+        Locked(id, instance_id, RuntimeStatus(status), number, length, parent, execution, seq, root)
+        for id, instance_id, status, number, length, parent, execution, seq, root in columns
+    ]
 
 
 def descendants(parents: Collection[int], *, using: str) -> list[Locked]:

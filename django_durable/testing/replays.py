@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..engine.commands import COMMAND_FACTS
 from ..engine.errors import Failure
 from ..engine.events import Fact, HistoryEvent, OrchestrationFailed, OrchestrationTerminated
 from ..engine.program import Environment
-from ..engine.replay import COMMAND_FACTS, Execution
+from ..engine.replay import Execution
 
 
 def assert_replays(environment: Environment, history: Sequence[HistoryEvent]) -> Execution:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from ..engine.durations import epoch_ms
 from ..engine.program import Codec
 from .attempts import Attempt
 
@@ -37,7 +38,9 @@ class ActivityContext:
         self.orchestration_version = task.version
         self.activity_name = task.name
         self.attempt = task.attempt
-        self.idempotency_key = f"{task.key.instance}-{task.key.execution}-{task.key.seq}"
+        # The time tells apart what a database that was set up anew gives the same numbers.
+        place = f"{task.key.instance}-{task.key.execution}-{task.key.seq}"
+        self.idempotency_key = f"{place}-{epoch_ms(task.created_at)}"
         self.worker_id = worker_id
         self.session_id: str | None = task.session_id or None
         self.tag: str | None = task.tag or None

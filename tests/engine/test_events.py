@@ -142,6 +142,23 @@ def test_a_fact_is_stored_as_histories_already_hold_it(fact: Fact, columns: tupl
     assert fact_from_columns(fact.kind, *columns) == fact
 
 
+def test_the_defaults_are_those_that_stored_histories_leave_out() -> None:
+    """A value equal to its default is not stored, so another default would change what old histories mean."""
+    assert {
+        f"{kind}.{field.name}": field.default
+        for kind, each in FACTS.items()
+        for field in dataclasses.fields(each)  # type: ignore[arg-type]
+        if field.default is not dataclasses.MISSING and field.default is not None
+    } == {
+        "OrchestrationStarted.carried_events": (),
+        "OrchestrationStarted.engine_version": 1,
+        "ActivityScheduled.priority": 0,
+        "ActivityCompleted.attempt": 1,
+        "ActivityFailed.attempt": 1,
+        "ActivityFailed.timed_out": False,
+    }
+
+
 def test_every_fact_has_a_stored_layout() -> None:
     assert {fact.kind for fact, _ in LAYOUTS} == set(FACTS)
 

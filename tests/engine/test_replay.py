@@ -100,6 +100,43 @@ def test_a_fact_that_means_nothing_is_dropped(style, stale: events.Fact) -> None
     assert host.output is None
 
 
+ANSWERS = {
+    "ActivityScheduled": ("ActivityCompleted", "ActivityFailed"),
+    "TimerCreated": ("TimerFired",),
+    "QueueSubscribed": ("QueueEventDelivered",),
+    "SubOrchestrationScheduled": ("SubOrchestrationCompleted", "SubOrchestrationFailed"),
+    "ExternalSubscribed": (),
+}
+
+
+@pytest.mark.parametrize("waited_for", ANSWERS)
+def test_only_an_answer_of_the_right_kind_is_taken(style, waited_for: str) -> None:
+    def story(ctx):
+        ctx.schedule_activity("a")
+        ctx.schedule_timer(5)
+        ctx.dequeue_event("q")
+        ctx.schedule_sub_orchestration("story")
+        ctx.wait_for_event("e")
+        yield ctx.schedule_activity("never")
+
+    failure = events.Failure("ValueError", "no")
+    taken = []
+    for make in (
+        lambda seq: events.ActivityCompleted(scheduled_seq=seq, result="1"),
+        lambda seq: events.ActivityFailed(scheduled_seq=seq, failure=failure),
+        lambda seq: events.TimerFired(timer_seq=seq),
+        lambda seq: events.QueueEventDelivered(queue="q", subscribed_seq=seq, payload="1"),
+        lambda seq: events.SubOrchestrationCompleted(scheduled_seq=seq, result="1"),
+        lambda seq: events.SubOrchestrationFailed(scheduled_seq=seq, failure=failure),
+    ):
+        host = Host(style(story))
+        fact = make(host.seq(events.FACTS[waited_for]))
+        if host.turn(fact):
+            taken.append(fact.kind)
+
+    assert tuple(taken) == ANSWERS[waited_for]
+
+
 def test_a_completion_of_what_was_canceled_is_dropped(style) -> None:
     def story(ctx):
         yield ctx.race(ctx.schedule_activity("slow"), ctx.schedule_activity("fast"))

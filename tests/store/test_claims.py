@@ -349,4 +349,3 @@ def test_what_a_claim_reads_does_not_grow_with_finished_instances(many_finished,
     for plan in (look, lease, inbox):
         assert "Seq Scan on django_durable_instance" not in plan, plan
         assert "SCAN i " not in f"{plan} ", plan
-        assert "durable_instance_by_status" not in plan, plan

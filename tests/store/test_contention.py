@@ -100,7 +100,7 @@ def test_every_turn_of_every_instance_is_committed_once_under_contention():
 def test_renewing_and_committing_at_the_same_time_do_not_get_in_each_others_way():
     names = [f"order-{number}" for number in range(30)]
     held = [running(each, task(), eager=frozenset([2]), keep_lease=True) for each in names]
-    tokens = {pk: 1 for pk in held}
+    tokens = dict.fromkeys(held, 1)
     keys = {TaskKey(pk, 1, 2): 1 for pk in held}
 
     def renew():

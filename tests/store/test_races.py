@@ -58,7 +58,7 @@ def meanwhile(function: Callable[[], object]) -> Iterator[list[object]]:
 
 
 def until_somebody_waits() -> None:
-    """Return when another connection waits for a lock. On SQLite, where it waits for its transaction, return at once."""
+    """Return when another connection waits for a lock; on SQLite, where it waits to begin, return at once."""
     while connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")

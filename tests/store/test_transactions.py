@@ -27,6 +27,12 @@ def hold_by_hand(held, done):
         cursor.execute("ROLLBACK")
 
 
+def write_and_fail(name):
+    with write_transaction(USING):
+        Group.objects.create(name=name)
+        raise ZeroDivisionError
+
+
 @pytest.mark.django_db
 def test_inside_a_transaction_it_is_a_part_of_it():
     with transaction.atomic():
@@ -41,9 +47,8 @@ def test_inside_a_transaction_it_is_a_part_of_it():
 def test_an_error_inside_undoes_only_itself():
     with transaction.atomic():
         Group.objects.create(name="outer")
-        with pytest.raises(ZeroDivisionError), write_transaction(USING):
-            Group.objects.create(name="inner")
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            write_and_fail("inner")
     assert names() == ["outer"]
 
 
@@ -51,9 +56,8 @@ def test_an_error_inside_undoes_only_itself():
 def test_it_commits_at_its_end_and_rolls_back_on_an_error():
     with write_transaction(USING):
         Group.objects.create(name="kept")
-    with pytest.raises(ZeroDivisionError), write_transaction(USING):
-        Group.objects.create(name="gone")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail("gone")
     assert not connection.in_atomic_block
     assert names() == ["kept"]
 

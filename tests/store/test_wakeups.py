@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
+from django_durable.engine.events import CustomStatusUpdated
 from django_durable.store import wakeups
 from django_durable.store.transactions import write_transaction
 from django_durable.store.wakeups import Hint, Hub
 
-from .lives import NOW, USING, start
+from .lives import USING, start
 from .turn_rows import claim_all, committed, made, running, task
 
 pytestmark = pytest.mark.usefixtures("durable_db")
@@ -85,8 +87,6 @@ def test_a_change_that_clients_can_see_names_its_instance(listen):
     start("order-7")
     claimed = claim_all()["order-7"]
     listener = listen().ready()
-    from django_durable.engine.events import CustomStatusUpdated
-
     committed(made(claimed, CustomStatusUpdated(value="1")))
     listener.wait_for(lambda hint: hint.instances is None or claimed.id in hint.instances)
 
@@ -117,40 +117,34 @@ def test_the_thread_ends_with_the_last_subscriber_and_starts_again_with_the_next
     again.wait_for(lambda hint: hint.work)
 
 
-def test_closing_does_not_wait_for_the_thread_and_may_be_done_by_the_callback(listen):
-    done = threading.Event()
+def test_a_callback_may_close_its_own_subscription():
+    subscriptions, done = [], threading.Event()
 
-    def callback(hint):
-        subscription.close()
-        done.set()
+    def once(hint):
+        if subscriptions:
+            subscriptions.pop().close()
+            done.set()
 
-    subscription = Hub.of(USING).subscribe(lambda hint: ready.wait() and callback(hint))
-    ready = threading.Event()
-    ready.set()
+    subscriptions.append(Hub.of(USING).subscribe(once))
     start("order-7")
     assert done.wait(PATIENCE)
     until_ended()
 
 
-def test_a_hub_is_one_per_database_and_process():
-    assert Hub.of(USING) is Hub.of(None)
+def test_a_database_has_one_hub_and_a_forked_process_its_own():
     mine = Hub.of(USING)
-    with pytest.warns(DeprecationWarning) if False else _nothing():
-        reader, writer = os.pipe()
+    assert Hub.of(None) is mine
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # The child of a process with threads only writes a word.
         child = os.fork()
-        if not child:
-            os.write(writer, b"new" if Hub.of(USING) is not mine else b"old")
-            os._exit(0)
-        os.waitpid(child, 0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as answer:
-            assert answer.read() == b"new"
-
-
-def _nothing():
-    from contextlib import nullcontext
-
-    return nullcontext()
+    if not child:
+        os.write(writer, b"mine" if Hub.of(USING) is mine else b"its own")
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        assert answer.read() == b"its own"
 
 
 @pytest.mark.only_on("postgresql")
@@ -204,14 +198,12 @@ def test_hints_can_be_switched_off(settings, django_assert_num_queries):
 
 @pytest.mark.only_on("sqlite")
 def test_a_database_in_memory_gives_no_hints(monkeypatch):
-    from django.db import connections
-
     monkeypatch.setattr(connections[USING], "is_in_memory_db", lambda: True)
     assert not Hub.of(USING).gives_hints
 
 
-def test_a_step_of_a_chain_tells_nobody(listen, monkeypatch):
+def test_a_turn_that_leaves_work_to_nobody_else_tells_nobody(monkeypatch):
     told = []
     monkeypatch.setattr("django_durable.store.turns.notify", lambda using, **others: told.append(others))
-    running("order-7", task(), eager=frozenset([2]), keep_lease=True, now=NOW)
+    running("order-7", task(), eager=frozenset([2]), keep_lease=True)
     assert told == [{"work": False, "instances": []}]

@@ -218,7 +218,7 @@ def test_the_context_says_who_runs_for_whom(registry: Registry) -> None:
 
     assert output(instance) is None
     key = seen.pop("idempotency_key")
-    assert key == f"{Instance.objects.get().id}-1-2"
+    assert key.startswith(f"{Instance.objects.get().id}-1-2-")
     assert seen == {
         "instance_id": "order-7",
         "execution_id": 1,
