@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -52,9 +53,14 @@ def described(
     path: Iterable[OpenApiParameter] = (),
     headers: Iterable[OpenApiParameter] = (),
     fails: Iterable[int] = (),
+    is_open: bool = False,
 ) -> Callable[[Any], Any]:
-    """Describe one method of a view; what every method may answer is added."""
-    expected = {401, 403, 406, *fails}
+    """Describe one method of a view; what every method may answer is added.
+
+    Args:
+        is_open: Whether everybody may ask.
+    """
+    expected = {406, *fails} if is_open else {401, 403, 406, *fails}
     if request is not None:
         expected |= {400, 413, 415}
     if query is not None:
@@ -62,7 +68,7 @@ def described(
     if path:
         expected |= {400, 404}
     wrong = {(status, problems.MEDIA_TYPE): OpenApiResponse(Problem, _MEANING[status]) for status in sorted(expected)}
-    return extend_schema(
+    describe = extend_schema(
         operation_id=f"durable_{operation}",
         summary=summary,
         tags=["durable"],
@@ -70,3 +76,10 @@ def described(
         responses={**answers, **wrong},
         parameters=[*path, *headers, *([query] if query is not None else [])],
     )
+
+    def decorate(method: Any) -> Any:
+        # The description extends the schema class of the method, else the project's default, which may be another's.
+        method.kwargs = {"schema": AutoSchema}
+        return describe(method)
+
+    return decorate

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import gc
 import inspect
 import json
 import textwrap
@@ -16,6 +18,7 @@ from django_durable.engine.commands import COMMAND_FACTS
 from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
 from django_durable.engine.events import TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
+from django_durable.engine.loop import OrchestrationFuture, OrchestrationLoop
 from django_durable.engine.program import Limits
 from django_durable.engine.replay import Execution, QueuedMessage
 from django_durable.engine.retry import RetryPolicy
@@ -226,6 +229,32 @@ class Host:
         return follower
 
 
+async def call(ctx: Any, name: str, *args: Any) -> Any:
+    """Schedule an activity and wait for it, as a coroutine."""
+    return await ctx.run(name, *args)
+
+
+def in_order(host: Host, *names: str) -> Any:
+    """Complete activities in this order, each with its own name as the result, and return the output."""
+    for name in names:
+        host.complete(name, name)
+    return host.output
+
+
+def failed(host: Host, name: str) -> Fact:
+    """Return the failure of an activity with its name as the message."""
+    seq = host.seq(events.ActivityScheduled, name)
+    return events.ActivityFailed(scheduled_seq=seq, failure=events.Failure("ValueError", name))
+
+
+def dropped(host: Host) -> list[str]:
+    """Close a host's execution; return what was logged, and let the garbage collector make its noise here."""
+    host.environment.logged.clear()
+    host.execution.close()
+    gc.collect()
+    return host.environment.logged
+
+
 def started(name: str, input: Any = None, **other: Any) -> OrchestrationStarted:
     """Return the first fact of an execution."""
     fields = {"version": "1.0.0", "input": json.dumps(input), "instance_id": "i", "execution": 1, "seed": "seed"}
@@ -288,3 +317,26 @@ class _Awaiting(ast.NodeTransformer):
 
     def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
         return self.visit_Yield(node)
+
+
+class LoopHost:
+    """The host of a bare loop; the test fires its timers."""
+
+    def __init__(self, salt: int = 0) -> None:
+        self.timers: list[tuple[int, asyncio.Future[None]]] = []
+        self.reported: list[str] = []
+        self.loop = OrchestrationLoop(self, started_ms=1_000_000, salt=salt)
+
+    def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = OrchestrationFuture(loop=self.loop)
+        self.timers.append((delay_ms, future))
+        return future
+
+    def report(self, message: str, error: BaseException) -> None:
+        self.reported.append(str(error))
+
+    def run(self, function: Callable[[], Any], steps: int = 1000) -> Any:
+        """Start a coroutine function, run until idle and return its result, or its task where it waits."""
+        task = self.loop.start(function())
+        self.loop.run_until_idle(steps)
+        return task.result() if task.done() else task

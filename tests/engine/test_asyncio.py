@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import sys
-from typing import Any
 
 import pytest
 
 from django_durable.engine import events
-from django_durable.engine.errors import ActivityError, ForbiddenInOrchestration
+from django_durable.engine.errors import ActivityError
 
-from .support import Host
-
-
-async def call(ctx, name, *args):
-    return await ctx.run(name, *args)
-
-
-def in_order(host: Host, *names: str) -> Any:
-    """Complete activities in this order, each with its own name as the result."""
-    for name in names:
-        host.complete(name, name)
-    return host.output
-
+from .support import Host, call, failed, in_order
 
 # Several at once.
 
@@ -295,8 +281,3 @@ def test_call_later_runs_after_a_durable_timer() -> None:
 
     assert host.output == "called"
     assert host.kinds[-2:] == ["TimerCanceled", "OrchestrationCompleted"]
-
-
-def failed(host: Host, name: str) -> events.Fact:
-    seq = host.seq(events.ActivityScheduled, name)
-    return events.ActivityFailed(scheduled_seq=seq, failure=events.Failure("ValueError", name))

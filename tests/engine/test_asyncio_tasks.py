@@ -5,19 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from typing import Any
 
 import pytest
 
 from django_durable.engine import events
 from django_durable.engine.errors import ActivityError, ForbiddenInOrchestration
 
-from .support import Host
-
-
-async def call(ctx, name, *args):
-    return await ctx.run(name, *args)
-
+from .support import Host, call, failed, in_order
 
 # Tasks.
 
@@ -430,8 +424,3 @@ def test_an_error_in_a_task_nobody_awaits_is_logged() -> None:
     [text] = host.environment.logged
     assert "exception was never retrieved" in text
     assert text.endswith("ValueError: nobody looks\n")
-
-
-def failed(host: Host, name: str) -> events.Fact:
-    seq = host.seq(events.ActivityScheduled, name)
-    return events.ActivityFailed(scheduled_seq=seq, failure=events.Failure("ValueError", name))

@@ -6,7 +6,6 @@ import json
 import threading
 import uuid
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -14,18 +13,12 @@ from django_durable.engine import events
 from django_durable.engine.context import GET_KV_VALUE
 from django_durable.engine.durations import epoch_ms
 from django_durable.engine.errors import (
-    ActivityError,
-    ActivityTimeout,
     ForbiddenInOrchestration,
     InvalidArgument,
-    NotRegistered,
-    SubOrchestrationError,
 )
 from django_durable.engine.replay import Execution
-from django_durable.engine.retry import RetryPolicy
 
-from .support import START, Callee, FakeEnvironment, Host, replay, started
-
+from .support import START, FakeEnvironment, Host, replay
 
 # Custom status and KV.
 

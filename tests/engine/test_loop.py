@@ -16,32 +16,11 @@ from django_durable.engine.errors import (
     NotAwaitable,
     StepBudgetExceeded,
 )
-from django_durable.engine.loop import CancelledError, OrchestrationFuture, OrchestrationLoop, close_fully, drive
+from django_durable.engine.loop import OrchestrationLoop
+
+from .support import LoopHost
 
 STEPS = 1000
-
-
-class Fixture:
-    """A loop whose timers the test fires."""
-
-    def __init__(self, salt: int = 0) -> None:
-        self.timers: list[tuple[int, asyncio.Future[None]]] = []
-        self.reported: list[str] = []
-        self.loop = OrchestrationLoop(self, started_ms=1_000_000, salt=salt)
-
-    def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = OrchestrationFuture(loop=self.loop)
-        self.timers.append((delay_ms, future))
-        return future
-
-    def report(self, message: str, error: BaseException) -> None:
-        self.reported.append(str(error))
-
-    def run(self, function: Callable[[], Any], steps: int = STEPS) -> Any:
-        """Start a coroutine function, run until idle and return its result, or its task where it waits."""
-        task = self.loop.start(function())
-        self.loop.run_until_idle(steps)
-        return task.result() if task.done() else task
 
 
 def test_what_is_ready_runs_first_in_first_out() -> None:
@@ -58,20 +37,20 @@ def test_what_is_ready_runs_first_in_first_out() -> None:
         await asyncio.sleep(0)
         seen.append(n + 10)
 
-    Fixture().run(main)
+    LoopHost().run(main)
 
     assert seen == [0, 1, 2, 3, 4, 5, 13, 14, 15]
 
 
 def test_the_clock_is_the_one_it_is_given() -> None:
-    fixture = Fixture()
+    fixture = LoopHost()
     fixture.loop.now_ms += 1500
 
     assert fixture.loop.time() == 1.5
 
 
 def test_a_timer_is_asked_for_in_whole_milliseconds() -> None:
-    fixture = Fixture()
+    fixture = LoopHost()
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -85,7 +64,7 @@ def test_a_timer_is_asked_for_in_whole_milliseconds() -> None:
 
 
 def test_what_is_due_already_runs_without_a_timer() -> None:
-    fixture, seen = Fixture(), []
+    fixture, seen = LoopHost(), []
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -100,7 +79,7 @@ def test_what_is_due_already_runs_without_a_timer() -> None:
 
 
 def test_a_timer_that_fires_runs_its_callback_and_one_canceled_does_not() -> None:
-    fixture, seen = Fixture(), []
+    fixture, seen = LoopHost(), []
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -116,7 +95,7 @@ def test_a_timer_that_fires_runs_its_callback_and_one_canceled_does_not() -> Non
 
 
 def test_canceling_a_handle_after_its_timer_fired_still_stops_the_callback() -> None:
-    fixture, seen = Fixture(), []
+    fixture, seen = LoopHost(), []
 
     async def main():
         return asyncio.get_running_loop().call_later(1, seen.append, "ran")
@@ -135,7 +114,7 @@ def test_a_delay_that_no_clock_holds_is_refused(delay: float) -> None:
         asyncio.get_running_loop().call_later(delay, print)
 
     with pytest.raises(InvalidArgument, match="delay is"):
-        Fixture().run(main)
+        LoopHost().run(main)
 
 
 def test_tasks_and_futures_are_hashed_in_the_order_of_their_creation_from_the_salt() -> None:
@@ -145,7 +124,7 @@ def test_tasks_and_futures_are_hashed_in_the_order_of_their_creation_from_the_sa
         await made[1]
         return [hash(each) for each in made]
 
-    assert Fixture(salt=500).run(main) == [502, 503, 504]
+    assert LoopHost(salt=500).run(main) == [502, 503, 504]
 
 
 def test_tasks_are_named_by_their_own_loop() -> None:
@@ -155,7 +134,7 @@ def test_tasks_are_named_by_their_own_loop() -> None:
         await asyncio.gather(child, named)
         return asyncio.current_task().get_name(), child.get_name(), named.get_name()
 
-    assert Fixture().run(main) == Fixture().run(main) == ("Task-1", "Task-2", "mine")
+    assert LoopHost().run(main) == LoopHost().run(main) == ("Task-1", "Task-2", "mine")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +162,7 @@ def test_tasks_are_named_by_their_own_loop() -> None:
 )
 def test_whatever_reaches_outside_is_forbidden(call: Callable[[OrchestrationLoop], Any]) -> None:
     with pytest.raises(ForbiddenInOrchestration, match=r"The event loop's \w+\(\) is not allowed"):
-        call(Fixture().loop)
+        call(LoopHost().loop)
 
 
 def test_nothing_of_a_loop_is_left_unanswered() -> None:
@@ -193,7 +172,7 @@ def test_nothing_of_a_loop_is_left_unanswered() -> None:
 
 
 def test_it_is_the_running_loop_only_while_it_runs_and_only_in_its_thread() -> None:
-    fixture = Fixture()
+    fixture = LoopHost()
 
     async def main():
         return asyncio.get_running_loop() is fixture.loop and fixture.loop.is_running()
@@ -206,7 +185,7 @@ def test_it_is_the_running_loop_only_while_it_runs_and_only_in_its_thread() -> N
 def test_a_loop_that_ran_before_is_put_back_with_its_task_and_hooks() -> None:
     async def application():
         before = asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks()
-        assert Fixture().run(inner) == "done"
+        assert LoopHost().run(inner) == "done"
         assert before == (asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks())
         await asyncio.sleep(0)
         return "went on"
@@ -228,7 +207,7 @@ def test_the_outer_loop_is_put_back_after_an_error_too(error: type[BaseException
         raise KeyboardInterrupt
 
     async def application():
-        fixture = Fixture()
+        fixture = LoopHost()
         before = asyncio.get_running_loop(), asyncio.current_task(), get_asyncgen_hooks()
         with pytest.raises(error):
             fixture.run(interrupt if error is KeyboardInterrupt else spin)
@@ -245,7 +224,7 @@ def test_nothing_of_the_callers_context_reaches_the_code() -> None:
     async def main():
         return variable.get()
 
-    assert Fixture().run(main) == "default"
+    assert LoopHost().run(main) == "default"
 
 
 @pytest.mark.parametrize(("steps", "enough"), [(5, True), (4, False)])
@@ -255,7 +234,7 @@ def test_exactly_the_steps_given_are_run(steps: int, enough: bool) -> None:
             await asyncio.sleep(0)
 
     # Four steps of the task, and one that takes note of its end.
-    fixture = Fixture()
+    fixture = LoopHost()
     if enough:
         fixture.run(main, steps)
     else:
@@ -264,7 +243,7 @@ def test_exactly_the_steps_given_are_run(steps: int, enough: bool) -> None:
 
 
 def test_steps_of_verbs_count_and_cannot_be_swallowed_as_an_exception() -> None:
-    fixture, calls = Fixture(), []
+    fixture, calls = LoopHost(), []
 
     async def main():
         while True:
@@ -280,7 +259,7 @@ def test_steps_of_verbs_count_and_cannot_be_swallowed_as_an_exception() -> None:
 
 
 def test_a_task_that_nobody_holds_is_kept_until_it_is_done() -> None:
-    fixture, seen = Fixture(), []
+    fixture, seen = LoopHost(), []
 
     async def forgotten(future):
         try:
@@ -323,7 +302,7 @@ def test_an_async_generator_left_early_is_closed_on_this_loop() -> None:
             break
 
     async def application():
-        fixture = Fixture()
+        fixture = LoopHost()
         fixture.run(main)
         return fixture.loop
 
@@ -331,7 +310,7 @@ def test_an_async_generator_left_early_is_closed_on_this_loop() -> None:
 
 
 def test_errors_nobody_retrieved_are_reported() -> None:
-    fixture = Fixture()
+    fixture = LoopHost()
 
     async def broken():
         raise ValueError("in a task")
@@ -354,9 +333,9 @@ def test_system_exit_is_kept_as_the_outcome_of_its_task() -> None:
         raise SystemExit(3)
 
     with pytest.raises(SystemExit):
-        Fixture().run(main)  # raised by `result()`, not by the loop
+        LoopHost().run(main)  # raised by `result()`, not by the loop
 
-    fixture = Fixture()
+    fixture = LoopHost()
     task = fixture.loop.start(main())
     fixture.loop.run_until_idle(STEPS)
     assert isinstance(task.exception(), SystemExit)
@@ -365,7 +344,7 @@ def test_system_exit_is_kept_as_the_outcome_of_its_task() -> None:
 @pytest.mark.parametrize("thing", [3, None, "text", [asyncio]])
 def test_only_an_awaitable_becomes_a_future(thing: Any) -> None:
     with pytest.raises(NotAwaitable, match="expected a future"):
-        Fixture().loop.ensure_future(thing)
+        LoopHost().loop.ensure_future(thing)
 
 
 def test_as_completed_of_coroutines_is_refused_since_a_set_of_them_has_no_order() -> None:
@@ -380,7 +359,7 @@ def test_as_completed_of_coroutines_is_refused_since_a_set_of_them_has_no_order(
             for each in coroutines:
                 each.close()
 
-    assert "asyncio.create_task()" in Fixture().run(main)
+    assert "asyncio.create_task()" in LoopHost().run(main)
 
 
 def test_every_other_way_to_a_task_is_open() -> None:
@@ -400,4 +379,4 @@ def test_every_other_way_to_a_task_is_open() -> None:
             await asyncio.shield(one()),
         ]
 
-    assert Fixture().run(main) == [1] * 7
+    assert LoopHost().run(main) == [1] * 7

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import gc
-import weakref
-from collections.abc import Callable
-from sys import get_asyncgen_hooks
 from typing import Any
 
 import pytest
 
 from django_durable.engine.errors import (
-    ForbiddenInOrchestration,
-    InvalidArgument,
     NotAwaitable,
-    StepBudgetExceeded,
 )
-from django_durable.engine.loop import CancelledError, OrchestrationFuture, OrchestrationLoop, close_fully, drive
+from django_durable.engine.loop import CancelledError, close_fully, drive
+
+from .support import LoopHost
 
 STEPS = 1000
-
-
-class Fixture:
-    """A loop whose timers the test fires."""
-
-    def __init__(self, salt: int = 0) -> None:
-        self.timers: list[tuple[int, asyncio.Future[None]]] = []
-        self.reported: list[str] = []
-        self.loop = OrchestrationLoop(self, started_ms=1_000_000, salt=salt)
-
-    def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = OrchestrationFuture(loop=self.loop)
-        self.timers.append((delay_ms, future))
-        return future
-
-    def report(self, message: str, error: BaseException) -> None:
-        self.reported.append(str(error))
-
-    def run(self, function: Callable[[], Any], steps: int = STEPS) -> Any:
-        """Start a coroutine function, run until idle and return its result, or its task where it waits."""
-        task = self.loop.start(function())
-        self.loop.run_until_idle(steps)
-        return task.result() if task.done() else task
 
 
 # What a generator yields is awaited.
@@ -53,7 +24,7 @@ def driven(generator: Any) -> Any:
     async def main():
         return await drive(generator)
 
-    return Fixture().run(main)
+    return LoopHost().run(main)
 
 
 def test_a_generator_gets_what_it_yields_awaited() -> None:
@@ -160,7 +131,7 @@ def test_a_keyboard_interrupt_gets_through_cleanup() -> None:
 
 
 def test_disposing_closes_every_task_oldest_first_and_starts_nothing() -> None:
-    fixture, seen = Fixture(), []
+    fixture, seen = LoopHost(), []
 
     async def child(name):
         try:

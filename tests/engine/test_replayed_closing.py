@@ -8,26 +8,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from django_durable.engine import events
 from django_durable.engine.errors import NotRegistered
 from django_durable.engine.replay import Execution
 
-from .support import START, FakeEnvironment, Host, started
-
-
-def dropped(host: Host) -> list[str]:
-    """Close a host's execution; return what was logged, and let the garbage collector make its noise here."""
-    host.environment.logged.clear()
-    host.execution.close()
-    gc.collect()
-    return host.environment.logged
-
+from .support import START, FakeEnvironment, Host, dropped, started
 
 # Closing.
 

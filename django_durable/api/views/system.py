@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -86,12 +85,7 @@ class LiveView(DurableView):
     permission_classes = [AllowAny]
     throttle_classes = []
 
-    @extend_schema(
-        operation_id="durable_health_live",
-        summary="See whether the process answers",
-        tags=["durable"],
-        responses={200: shapes.Health},
-    )
+    @described("health_live", "See whether the process answers", {200: shapes.Health}, is_open=True)
     def get(self, request: Request) -> Response:
         return Response({"ok": True})
 
@@ -99,11 +93,11 @@ class LiveView(DurableView):
 class ReadyView(LiveView):
     """Whether the database answers, too: 503 where it does not."""
 
-    @extend_schema(
-        operation_id="durable_health_ready",
-        summary="See whether the database answers",
-        tags=["durable"],
-        responses={200: shapes.Health, 503: shapes.Health},
+    @described(
+        "health_ready",
+        "See whether the database answers",
+        {200: shapes.Health, 503: shapes.Health},
+        is_open=True,
     )
     def get(self, request: Request) -> Response:
         ok = self.client.is_reachable()
