@@ -33,7 +33,9 @@ def test_every_verb_of_the_readme_exists(cell):
         assert name in ON_INSTANCES or hasattr(OrchestrationContext, name), name
 
 
-@pytest.mark.parametrize("cell", [row for row in ROWS if "`ctx." not in row and "`." not in row and "client." not in row])
+@pytest.mark.parametrize(
+    "cell", [row for row in ROWS if "`ctx." not in row and "`." not in row and "client." not in row]
+)
 def test_every_method_of_the_readme_exists_with_its_async_twin(cell):
     assert names(cell)
     for name in names(cell):

@@ -1,6 +1,6 @@
 """Errors as problem details (RFC 9457) with a `code` that stays the same, whatever the sentence says.
 
-    {"type": "about:blank", "title": "Conflict", "status": 409, "code": "illegal_transition", "detail": "Cannot ..."}
+{"type": "about:blank", "title": "Conflict", "status": 409, "code": "illegal_transition", "detail": "Cannot ..."}
 """
 
 from __future__ import annotations

@@ -37,17 +37,13 @@ class Operation:
 
 
 OPERATIONS: Mapping[str, Operation] = {
-    "cancel": Operation(
-        Right.CANCEL, LIVE, lambda client, id, given: client.cancel_instance(id, given.get("reason"))
-    ),
+    "cancel": Operation(Right.CANCEL, LIVE, lambda client, id, given: client.cancel_instance(id, given.get("reason"))),
     "terminate": Operation(
         Right.TERMINATE,
         sources(Move.TERMINATE),
         lambda client, id, given: client.terminate_instance(id, given.get("reason")),
     ),
-    "suspend": Operation(
-        Right.SUSPEND, sources(Move.SUSPEND), lambda client, id, given: client.suspend_instance(id)
-    ),
+    "suspend": Operation(Right.SUSPEND, sources(Move.SUSPEND), lambda client, id, given: client.suspend_instance(id)),
     "resume": Operation(Right.SUSPEND, sources(Move.RESUME), lambda client, id, given: client.resume_instance(id)),
     "prune": Operation(
         Right.PRUNE,

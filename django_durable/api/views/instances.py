@@ -34,9 +34,7 @@ class InstancesView(DurableView):
         # Whether somebody may start is decided by what is started.
         return self.request.method == "POST" or rules.can_list(user)
 
-    @described(
-        "instances_list", "List instances, newest first", {200: shapes.Page}, query=requests.ListQuery
-    )
+    @described("instances_list", "List instances, newest first", {200: shapes.Page}, query=requests.ListQuery)
     def get(self, request: Request) -> Response:
         given = self.query(requests.ListQuery)
         filter = requests.filter_of(given)

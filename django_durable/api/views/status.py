@@ -45,7 +45,9 @@ class StatusView(DurableView):
         path=[INSTANCE],
         query=requests.StatusQuery,
         headers=[
-            OpenApiParameter("If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="An earlier ETag."),
+            OpenApiParameter(
+                "If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="An earlier ETag."
+            ),
             OpenApiParameter("Prefer", OpenApiTypes.STR, OpenApiParameter.HEADER, description="As in `wait=20`."),
             header("ETag", "Of the revision.", [200, 304]),
             header("Retry-After", "Seconds until it is worth asking again; absent when it is done.", [200, 304]),

@@ -37,7 +37,17 @@ def post(api, path: str, raw: bytes | str):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"{", b"nonsense", b"{'a': 1}", b'{"a": NaN}', b"[1, 2", b"\xff\xfe", b'{"a": "\xff"}', b"[" * 100_000, b"9" * 5000],
+    [
+        b"{",
+        b"nonsense",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b"[1, 2",
+        b"\xff\xfe",
+        b'{"a": "\xff"}',
+        b"[" * 100_000,
+        b"9" * 5000,
+    ],
 )
 def test_a_body_that_is_not_json_is_refused(api, waiting, raw) -> None:
     for path in (START, f"{ORDER}events/", f"{ORDER}cancel/", "/durable/bulk/"):

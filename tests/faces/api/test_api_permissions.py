@@ -54,7 +54,9 @@ def call(api, method: str, path: str, body: object = None):
 def instances(durable) -> None:
     for instance_id in ("customer-1", "another-1"):
         durable.client.start_orchestration(instance_id, "orders.waits")
-        durable.client.start_orchestration(f"{instance_id}-done", "orders.doubles", {"number": 1, "label": "top-secret"})
+        durable.client.start_orchestration(
+            f"{instance_id}-done", "orders.doubles", {"number": 1, "label": "top-secret"}
+        )
         durable.client.start_orchestration(f"{instance_id}-failed", "orders.fails")
     durable.client.start_orchestration("customer-1-parent", "orders.parent")
     durable.run()

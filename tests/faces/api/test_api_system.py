@@ -73,7 +73,9 @@ def test_the_labels_of_metrics_are_escaped(api, durable, monkeypatch) -> None:
         durable.client, "get_queue_depths", lambda: QueueDepths(worker_queue_by_tag={'a"b\\c\nd': 2}), raising=False
     )
 
-    assert r'django_durable_worker_queue{tag="a\"b\\c\nd"} 2' in api.get("/durable/metrics/prometheus/").content.decode()
+    assert (
+        r'django_durable_worker_queue{tag="a\"b\\c\nd"} 2' in api.get("/durable/metrics/prometheus/").content.decode()
+    )
 
 
 @pytest.mark.parametrize("which", ["live", "ready"])
