@@ -10,6 +10,7 @@ from django.db import connection
 from django_durable.engine import events
 from django_durable.engine.errors import Failure, InstanceNotFound, InvalidArgument
 from django_durable.engine.states import RuntimeStatus
+from django_durable.models import Instance
 from django_durable.store import instances, queries
 from django_durable.store.filters import InstanceFilter
 
@@ -24,7 +25,6 @@ from .lives import (
     finish,
     nudge,
     park,
-    row,
     start,
     turn,
 )
@@ -320,11 +320,12 @@ def test_reading_a_history_costs_two_queries(django_assert_num_queries):
 
 
 def test_a_page_by_status_uses_its_index():
+    ended = {"orchestration": "orders", "version": "1.0.0", "runtime_status": "Completed"}
+    times = {"created_at": NOW, "updated_at": NOW, "completed_at": NOW}
+    Instance.objects.bulk_create(Instance(instance_id=f"ended-{n}", **ended, **times) for n in range(3000))
     start("order-7")
-    found = queries.matching(InstanceFilter(runtime_status="Running"), using=USING).order_by("-id")[:10]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute("SET LOCAL enable_bitmapscan = off")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE django_durable_instance")  # The planner goes by statistics, those of an empty table too.
+    found = queries.matching(InstanceFilter(runtime_status="Pending"), using=USING).order_by("-id")[:10]
     assert "durable_instance_by_status" in found.explain()
-    assert row("order-7").revision == 1
+    assert [each.instance_id for each in found] == ["order-7"]
