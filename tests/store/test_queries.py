@@ -324,8 +324,9 @@ def test_a_page_by_status_uses_its_index():
     times = {"created_at": NOW, "updated_at": NOW, "completed_at": NOW}
     Instance.objects.bulk_create(Instance(instance_id=f"ended-{n}", **ended, **times) for n in range(3000))
     start("order-7")
+    # The planner goes by statistics, by those of an empty table too.
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE django_durable_instance")  # The planner goes by statistics, those of an empty table too.
+        cursor.execute("ANALYZE django_durable_instance")
     found = queries.matching(InstanceFilter(runtime_status="Pending"), using=USING).order_by("-id")[:10]
     assert "durable_instance_by_status" in found.explain()
     assert [each.instance_id for each in found] == ["order-7"]

@@ -203,3 +203,48 @@ def test_expired_sessions_are_removed_and_can_be_taken_again():
     assert owners() == {"s2": OTHER}
     assert seqs(claimed("third", now=LATER))[0] == 4
     assert owners()["s1"] == "third"
+
+
+# Two leases: the task's and the session's.
+
+
+@pytest.mark.parametrize(
+    ("task_over", "session_over", "for_owner", "for_other"),
+    [
+        (False, False, [], []),
+        (True, False, [2], []),
+        (False, True, [], []),
+        (True, True, [2], [2]),
+    ],
+)
+def test_a_running_task_is_given_again_when_its_lease_is_over_to_whoever_may_have_the_session(
+    task_over, session_over, for_owner, for_other
+):
+    for worker, expected in ((WORKER, for_owner), (OTHER, for_other)):
+        models.ActivityTask.objects.all().delete()
+        models.Session.objects.all().delete()
+        pk = running(f"order of {worker}", task(session_id="s1"))
+        claimed()
+        if task_over:
+            models.ActivityTask.objects.update(visible_at=NOW)
+        if session_over:
+            models.Session.objects.update(lease_until=NOW)
+        assert seqs(claimed(worker)) == expected
+        assert {each.instance_id for each in models.ActivityTask.objects.all()} == {pk}
+
+
+def test_who_lost_a_session_still_finishes_the_task_it_holds():
+    on("s1", "s1")
+    first = claimed(limit=1)
+    models.Session.objects.update(lease_until=NOW)
+    assert seqs(claimed(OTHER)) == [3]
+    finish(first)
+    assert owners() == {"s1": OTHER}
+
+
+def test_a_session_without_a_lease_can_be_taken_back_by_the_worker_that_lost_it():
+    on("s1", "s1", "s1")
+    claimed(limit=1)
+    claimed(OTHER, limit=1, now=LATER)
+    assert seqs(claimed(now=LATER + LEASE, limit=1)) == [4]
+    assert owners() == {"s1": WORKER}
