@@ -1,8 +1,8 @@
 """Instance ids, KV keys and queue names in addresses: any text, slashes included.
 
-Servers decode an address once before it is routed, so `%2F` is a slash by then. `reverse()` therefore encodes `/` and `%`
-a second time, and what it makes is never read as another address. An id encoded only once is understood as well, unless
-it has a percent sign, or ends in what looks like the rest of another address (`a/status`).
+Servers decode an address once before it is routed, so `%2F` is a slash by then. `reverse()` therefore encodes `/` and
+`%` a second time, and what it makes is never read as another address. An id encoded only once is understood as well,
+unless it has a percent sign, or ends in what looks like the rest of another address (`a/status`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,13 @@ class BodyTooLarge(APIException):
     default_code = "body_too_large"
 
 
+class LengthRequired(APIException):
+    """The framework reads no further than the length that is declared."""
+
+    status_code = 411
+    default_code = "length_required"
+
+
 class BoundedJSONParser(BaseParser):
     """Parses UTF-8 JSON of at most `MAX_PAYLOAD_BYTES` and some slack."""
 

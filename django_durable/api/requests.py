@@ -160,11 +160,11 @@ class StartRequest(Asked):
 
 class EventRequest(Asked):
     name = Text(max_length=NAME_LENGTH)
-    data = Anything(required=False)  # type: ignore[assignment]
+    data = Anything(required=False)
 
 
 class MessageRequest(Asked):
-    data = Anything(required=False)  # type: ignore[assignment]
+    data = Anything(required=False)
 
 
 class ReasonRequest(Asked):

@@ -31,6 +31,7 @@ _MEANING = {
     404: "There is no such thing, or none that the user may see.",
     409: "The state does not allow it.",
     413: "The body is too large.",
+    411: "The body has no Content-Length.",
     415: "The body is not JSON.",
     406: "The media type that was asked for is not offered.",
 }
@@ -46,7 +47,7 @@ def header(name: str, description: str, statuses: Iterable[int], *, type: Any = 
 def described(
     operation: str,
     summary: str,
-    answers: dict[int, Any],
+    answers: dict[Any, Any],
     *,
     request: Any = None,
     query: Any = None,
@@ -62,7 +63,7 @@ def described(
     """
     expected = {406, *fails} if is_open else {401, 403, 406, *fails}
     if request is not None:
-        expected |= {400, 413, 415}
+        expected |= {400, 411, 413, 415}
     if query is not None:
         expected |= {400}
     if path:

@@ -57,13 +57,8 @@ def choice(values: Any) -> serializers.ChoiceField:
     return serializers.ChoiceField(choices=[each.value for each in values])
 
 
-def moment(**options: Any) -> serializers.DateTimeField:
-    # Written by hand on the way out: the framework would render the project's time zone.
-    return UtcMoment(**options)
-
-
 class UtcMoment(serializers.DateTimeField):
-    """An aware datetime in UTC, with all its microseconds."""
+    """An aware datetime in UTC, with all its microseconds; the framework would render the project's time zone."""
 
     def to_representation(self, value: Any) -> Any:
         return None if value is None else value.isoformat().replace("+00:00", "Z")
@@ -89,10 +84,10 @@ class Status(Shape):
     custom_status = JsonText(allow_null=True)
     custom_status_version = serializers.IntegerField()
     revision = serializers.IntegerField()
-    created_at = moment()
-    started_at = moment(allow_null=True)
-    updated_at = moment()
-    completed_at = moment(allow_null=True)
+    created_at = UtcMoment()
+    started_at = UtcMoment(allow_null=True)
+    updated_at = UtcMoment()
+    completed_at = UtcMoment(allow_null=True)
     output = JsonText(allow_null=True, required=False)
     error = ErrorShape(source="failure", allow_null=True, required=False)
     blocked_reason = ErrorShape(allow_null=True, required=False)
@@ -119,10 +114,10 @@ class Summary(Shape):
     custom_status = JsonText(allow_null=True)
     custom_status_version = serializers.IntegerField()
     revision = serializers.IntegerField()
-    created_at = moment()
-    started_at = moment(allow_null=True)
-    updated_at = moment()
-    completed_at = moment(allow_null=True)
+    created_at = UtcMoment()
+    started_at = UtcMoment(allow_null=True)
+    updated_at = UtcMoment()
+    completed_at = UtcMoment(allow_null=True)
 
     def get_done(self, instance: Any) -> bool:
         return instance.runtime_status in TERMINAL
@@ -168,7 +163,7 @@ class Event(Shape):
     private = ("payload", "data")
 
     seq = serializers.IntegerField()
-    recorded_at = moment()
+    recorded_at = UtcMoment()
     kind = serializers.CharField()
     name = serializers.CharField(allow_null=True)
     source_seq = serializers.IntegerField(allow_null=True, help_text="Of the event that this one answers.")
@@ -186,8 +181,8 @@ class ExecutionSummary(Shape):
     version = serializers.CharField()
     execution_status = serializers.ChoiceField(source="status", choices=[each.value for each in ExecutionStatus])
     event_count = serializers.IntegerField(allow_null=True, help_text="Null while it runs, in lists.")
-    started_at = moment()
-    completed_at = moment(allow_null=True)
+    started_at = UtcMoment()
+    completed_at = UtcMoment(allow_null=True)
 
 
 class ExecutionDetail(ExecutionSummary):
@@ -205,7 +200,7 @@ class Executions(Shape):
 
 
 class KeyValues(Shape):
-    values = serializers.DictField(child=AnyValue(), source="*")  # type: ignore[assignment]
+    values = serializers.DictField(child=AnyValue(), source="*")
 
 
 class KeyValueEntry(Shape):
@@ -265,8 +260,8 @@ class WorkerShape(Shape):
     tags = JsonText()
     concurrency = serializers.IntegerField()
     metrics = JsonText()
-    started_at = moment()
-    heartbeat_at = moment()
+    started_at = UtcMoment()
+    heartbeat_at = UtcMoment()
     stopping = serializers.BooleanField()
 
 
@@ -302,7 +297,7 @@ class Health(Shape):
 
 
 class FieldProblem(Shape):
-    field = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
+    field = serializers.CharField(allow_blank=True)
     code = serializers.CharField()
     detail = serializers.CharField()
 
@@ -315,4 +310,4 @@ class Problem(Shape):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="Stable; programs may rely on it.")
     detail = serializers.CharField()
-    errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]
+    errors = FieldProblem(many=True, required=False)

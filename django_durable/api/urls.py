@@ -1,7 +1,7 @@
 """The addresses: `path("durable/", include("django_durable.api.urls"))`.
 
-The addresses of an instance stand here twice, see `converters`: as `reverse()` makes them, and, after all of those, with
-slashes of the id that were encoded only once.
+The addresses of an instance stand here twice, see `converters`: as `reverse()` makes them, and, after all of those,
+with slashes of the id that were encoded only once.
 """
 
 from __future__ import annotations

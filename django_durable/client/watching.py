@@ -1,4 +1,4 @@
-"""What faces ask over and over for other people: statuses by revision. Payloads in it are JSON text, decoded by nobody."""
+"""What faces ask over and over for other people: statuses by revision. Payloads stay JSON text."""
 
 from __future__ import annotations
 

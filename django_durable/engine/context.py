@@ -223,7 +223,10 @@ class OrchestrationContext:
     # Composition.
 
     def all(self, futures: Iterable[Any]) -> asyncio.Future[list[dict[str, Any]]]:
-        """Wait for all; the value is a list in order of `{"ok": value}` or `{"err": text}`. Nests."""
+        """Wait for all; the value is a list in order of `{"ok": value}` or `{"err": text}`. Nests.
+
+        Besides futures it takes coroutines and generators, which then run beside each other; so does `race`.
+        """
         return AllFuture([self._program.loop.ensure_future(each) for each in futures], loop=self._program.loop)
 
     def race(self, *futures: Any) -> asyncio.Future[dict[str, Any]]:

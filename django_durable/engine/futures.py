@@ -166,10 +166,6 @@ class RaceFuture(_GroupFuture):
 
     def __init__(self, members: Sequence[asyncio.Future[Any]], *, loop: OrchestrationLoop) -> None:
         super().__init__(members, loop=loop)
-        done = next((member for member in self._members if member.done()), None)
-        if done is not None:
-            self._member_done(done)
-            return
         for member in self._members:
             member.add_done_callback(self._member_done)
 

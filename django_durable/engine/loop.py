@@ -202,15 +202,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
                 task.cancel()  # Cuts the circle of a task and the future it waits for; nothing of it runs any more.
         self._ready.clear()
 
-    def ensure_future(self, awaitable: Any) -> asyncio.Future[Any]:
-        """Return `awaitable` as a future of this loop.
-
-        Raises: NotAwaitable: it is neither a future nor a coroutine nor an awaitable object.
-        """
-        try:
-            future: asyncio.Future[Any] = asyncio.ensure_future(awaitable, loop=self)
-        except TypeError:
-            raise NotAwaitable(awaitable) from None
+    def ensure_future(self, thing: Any) -> asyncio.Future[Any]:
+        """Return a future, coroutine, generator or other awaitable as a future of this loop. Raises: NotAwaitable."""
+        future: asyncio.Future[Any] = asyncio.ensure_future(_awaitable(thing), loop=self)
         return future
 
     # What asyncio asks of a running loop.
@@ -363,8 +357,14 @@ def close_fully(code: Any) -> None:
         return
 
 
-def _awaitable(item: Any) -> Awaitable[Any]:
-    if not hasattr(item, "__await__"):
-        raise NotAwaitable(item)
-    awaitable: Awaitable[Any] = item
+def _awaitable(thing: Any) -> Awaitable[Any]:
+    """Return what orchestration code waits for as something to await; a generator is driven.
+
+    Raises: NotAwaitable: it is neither a generator nor awaitable.
+    """
+    if inspect.isgenerator(thing):
+        return drive(thing)
+    if not hasattr(thing, "__await__"):
+        raise NotAwaitable(thing)
+    awaitable: Awaitable[Any] = thing
     return awaitable

@@ -136,8 +136,8 @@ class Execution:
         return self._program.next_start(self.outcome.input)
 
     def waiting_for(self) -> list[tuple[int, str]]:
-        """Return `(seq, description)` of everything the execution waits for, oldest first."""
-        return [(seq, command.describe()) for seq, command in self._program.waiting_for()]
+        """Return `(seq, description)` of everything the execution waits for, oldest first; nothing once it ended."""
+        return [] if self.finished else [(seq, command.describe()) for seq, command in self._program.waiting_for()]
 
     def close(self) -> None:
         """Drop the program: it goes inert, then the code's `finally` blocks run without any effect."""

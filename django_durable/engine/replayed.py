@@ -265,7 +265,7 @@ class ReplayedProgram:
         future = DurableFuture[Any](loop=self.loop, host=self, command=command, decode=decode, what=what)
         if self._inert:
             return future
-        self.issue_only(command)
+        self._issue(command)
         self._futures[command] = future
         if isinstance(command, commands.SubscribeExternal):
             self._wait(command.name, future)
@@ -273,11 +273,13 @@ class ReplayedProgram:
 
     def issue_only(self, command: Command) -> None:
         """Issue a command that has no outcome to wait for. Raises: as `issue`."""
-        if self._inert:
-            return
+        if not self._inert:
+            self.loop.count_step()
+            self._issue(command)
+
+    def _issue(self, command: Command) -> None:
         if not self.loop.is_running():
             raise ForbiddenInOrchestration("Calling a ctx verb from outside the orchestration, a thread for example,")
-        self.loop.count_step()
         self._issued.append(command)
 
     def _wait(self, name: str, future: DurableFuture[Any]) -> None:

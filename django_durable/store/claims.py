@@ -108,7 +108,7 @@ def _window(
     connection: BaseDatabaseWrapper, worker_id: str, window: int, now: datetime, seen: Sequence[int]
 ) -> list[Candidate]:
     at = sql.moment(connection, now)
-    unseen = f"AND i.id NOT IN (SELECT pk FROM {sql.rows(connection, 'seen', _IDS)})" if seen else ""
+    unseen = f"AND i.id NOT IN (SELECT pk FROM {sql.rows(connection, 'seen', _IDS, len(seen))})" if seen else ""
     rows = sql.fetch(
         connection,
         f"""
@@ -136,7 +136,7 @@ def _lease(
         connection,
         f"""
         WITH free AS MATERIALIZED (
-            SELECT i.id AS pk FROM {sql.rows(connection, "wanted", _ORDERED)}
+            SELECT i.id AS pk FROM {sql.rows(connection, "wanted", _ORDERED, len(ids))}
             JOIN {sql.table(Instance)} i ON i.id = wanted.pk
             WHERE i.runtime_status IN ({sql.marks(_CLAIMABLE)}) AND {_FREE} AND EXISTS (
                 SELECT 1 FROM {sql.table(InboxMessage)} m
@@ -189,7 +189,7 @@ def _set_aside(connection: BaseDatabaseWrapper, found: Sequence[Candidate]) -> N
                 f"""
                 {change} (
                     SELECT i.id FROM {sql.table(Instance)} i
-                    WHERE i.id IN (SELECT pk FROM {sql.rows(connection, "aside", _IDS)})
+                    WHERE i.id IN (SELECT pk FROM {sql.rows(connection, "aside", _IDS, len(ids))})
                       AND i.runtime_status IN ({sql.marks(statuses)})
                     ORDER BY i.id {sql.lock(connection, skip=True)}
                 )
@@ -210,7 +210,7 @@ def _with_messages(
         SELECT id, instance_id, execution_number, kind, name, source_seq, payload, data FROM (
             SELECT m.*, ROW_NUMBER() OVER (PARTITION BY instance_id ORDER BY kind <> %s, visible_at, id) AS place
             FROM {sql.table(InboxMessage)} m
-            WHERE instance_id IN (SELECT pk FROM {sql.rows(connection, "taken", _IDS)})
+            WHERE instance_id IN (SELECT pk FROM {sql.rows(connection, "taken", _IDS, len(taken))})
               AND NOT held AND visible_at <= %s
         ) numbered
         WHERE place <= %s ORDER BY instance_id, place
@@ -251,7 +251,7 @@ def load_histories(places: Iterable[tuple[int, int]], *, using: str | None = Non
         connection,
         f"""
         SELECT e.instance_id, e.seq, e.recorded_at, e.kind, e.name, e.source_seq, e.payload, e.data
-        FROM {sql.rows(connection, "place", _PLACE)}
+        FROM {sql.rows(connection, "place", _PLACE, len(places))}
         JOIN {sql.table(HistoryEvent)} e ON e.instance_id = place.pk AND e.execution_number = place.number
         ORDER BY e.instance_id, e.seq
         """,
@@ -308,7 +308,7 @@ def renew_instances(
     connection = connections[using or settings.DATABASE]
     at = sql.moment(connection, now)
     mine = f"""
-        SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED)}
+        SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED, len(tokens))}
         JOIN {sql.table(Instance)} i ON i.id = leased.pk AND i.lease_token = leased.token
         WHERE i.lease_owner = %s AND i.lease_until > %s ORDER BY i.id
     """
@@ -342,7 +342,7 @@ def _release(connection: BaseDatabaseWrapper, worker_id: str, tokens: Mapping[in
         connection,
         f"""
         WITH mine AS MATERIALIZED (
-            SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED)}
+            SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED, len(tokens))}
             JOIN {sql.table(Instance)} i ON i.id = leased.pk AND i.lease_token = leased.token
             WHERE i.lease_owner = %s ORDER BY i.id {sql.lock(connection, of="i")}
         )

@@ -83,19 +83,21 @@ def marks(values: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
-def rows(connection: BaseDatabaseWrapper, name: str, columns: str) -> str:
+def rows(connection: BaseDatabaseWrapper, name: str, columns: str, count: int) -> str:
     """Return a FROM item `name` that reads the rows of one parameter, which `pack` makes.
 
     Args:
         columns: Names and types, for example `"id bigint, status text"`.
+        count: How many rows there are. PostgreSQL is told their order of magnitude: it takes any JSON for a hundred
+            rows, and would read a table of thousands from end to end to find one of them.
     """
-    return _rows(connection.vendor == "postgresql", name, columns)
+    return _rows(connection.vendor == "postgresql", name, columns, len(str(count)))
 
 
 @lru_cache(maxsize=256)
-def _rows(postgresql: bool, name: str, columns: str) -> str:
+def _rows(postgresql: bool, name: str, columns: str, digits: int) -> str:
     if postgresql:
-        return f"json_to_recordset(%s::json) AS {name} ({columns})"
+        return f"(SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) LIMIT {10**digits}) AS {name}"
     parts = ", ".join(f"json_extract(value, '$.{each}') AS {each}" for each in _names(columns))
     # Materialized, so that these few rows drive a join and no index of the other table does.
     return f"(WITH given AS MATERIALIZED (SELECT {parts} FROM json_each(%s)) SELECT * FROM given) AS {name}"
@@ -129,11 +131,9 @@ def insert_rows(
     packed = pack(typed, values)
     if len(packed) > HEAVY and not returns:
         return _insert_one_by_one(connection, model, tuple(columns), values, suffix)
+    given = rows(connection, "given", typed, len(values))
     # "WHERE TRUE" because SQLite would read ON CONFLICT as the ON of a join.
-    statement = (
-        f"INSERT INTO {table(model)} ({', '.join(columns)}) SELECT * FROM {rows(connection, 'given', typed)} "
-        f"WHERE TRUE {suffix}"
-    )
+    statement = f"INSERT INTO {table(model)} ({', '.join(columns)}) SELECT * FROM {given} WHERE TRUE {suffix}"
     if returns:
         return fetch(connection, statement, [packed])
     execute(connection, statement, [packed])
@@ -162,9 +162,8 @@ def _typed(model: type[Model], columns: tuple[str, ...]) -> str:
 
 def delete_by_id(connection: BaseDatabaseWrapper, model: type[Model], ids: Iterable[int]) -> None:
     """Delete rows by their ids; one statement, none where there are no ids."""
-    if packed := [(each,) for each in sorted(ids)]:
+    if each := [(id,) for id in sorted(ids)]:
+        gone = rows(connection, "gone", "id bigint", len(each))
         execute(
-            connection,
-            f"DELETE FROM {table(model)} WHERE id IN (SELECT id FROM {rows(connection, 'gone', 'id bigint')})",
-            [pack("id bigint", packed)],
+            connection, f"DELETE FROM {table(model)} WHERE id IN (SELECT id FROM {gone})", [pack("id bigint", each)]
         )

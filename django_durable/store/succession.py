@@ -97,7 +97,7 @@ def _cancel_named_children(connection: BaseDatabaseWrapper, effects: Effects) ->
     found = sql.fetch(
         connection,
         f"""
-        SELECT i.id FROM {sql.rows(connection, "named", columns)}
+        SELECT i.id FROM {sql.rows(connection, "named", columns, len(effects.canceled_children))}
         JOIN {sql.table(Instance)} i ON i.instance_id = named.instance_id AND i.parent_id = named.parent_id
         WHERE i.completed_at IS NULL ORDER BY i.id
         """,
@@ -115,7 +115,7 @@ def _cancel_what_was_started(
         connection,
         f"""
         DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number) IN (
-            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE)}
+            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
         )
         """,
         [packed],
@@ -123,7 +123,7 @@ def _cancel_what_was_started(
     found = sql.fetch(
         connection,
         f"""
-        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE)}
+        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
         JOIN {sql.table(Instance)} i ON i.parent_id = bad.instance_id AND i.parent_execution = bad.execution_number
         WHERE i.completed_at IS NULL ORDER BY i.id
         """,
@@ -138,16 +138,17 @@ def _ask_to_end(effects: Effects, found: Sequence[tuple[Any, ...]], reason: str)
 
 
 def _close_executions(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    closed = effects.closed_executions()
     sql.execute(
         connection,
         f"""
         UPDATE {sql.table(Execution)} AS e
         SET status = closed.status, output = closed.output, failure = closed.failure, event_count = closed.length,
             completed_at = %s
-        FROM {sql.rows(connection, "closed", _CLOSED)}
+        FROM {sql.rows(connection, "closed", _CLOSED, len(closed))}
         WHERE e.instance_id = closed.instance_id AND e.number = closed.number
         """,
-        [sql.moment(connection, effects.now), sql.pack(_CLOSED, effects.closed_executions())],
+        [sql.moment(connection, effects.now), sql.pack(_CLOSED, closed)],
     )
 
 
@@ -158,7 +159,7 @@ def _clear_inboxes(connection: BaseDatabaseWrapper, effects: Effects) -> None:
             connection,
             f"""
             DELETE FROM {sql.table(InboxMessage)} WHERE instance_id IN (
-                SELECT id FROM {sql.rows(connection, "ended", "id bigint")}
+                SELECT id FROM {sql.rows(connection, "ended", "id bigint", len(effects.ended))}
             )
             """,
             [sql.pack("id bigint", [(commit.instance,) for commit, _ in effects.ended])],
@@ -169,7 +170,7 @@ def _clear_inboxes(connection: BaseDatabaseWrapper, effects: Effects) -> None:
             connection,
             f"""
             DELETE FROM {sql.table(InboxMessage)} WHERE (instance_id, execution_number) IN (
-                SELECT instance_id, execution_number FROM {sql.rows(connection, "past", _PLACE)}
+                SELECT instance_id, execution_number FROM {sql.rows(connection, "past", _PLACE, len(places))}
             )
             """,
             [sql.pack(_PLACE, places)],

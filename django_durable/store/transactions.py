@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -57,6 +58,7 @@ def _enter_with_lock(stack: ExitStack, connection: Any) -> None:
 
 _turnstiles: dict[str, Turnstile] = {}
 """One per database alias. Other processes are met at SQLite's own lock."""
+os.register_at_fork(after_in_child=_turnstiles.clear)  # Whoever had a turn at the fork is not in the child.
 
 
 def _turnstile(using: str) -> Turnstile:

@@ -133,7 +133,7 @@ def _update_instances(
         connection,
         f"""
         WITH turn AS MATERIALIZED (
-            SELECT given.* FROM {sql.rows(connection, "given", _TURN)}
+            SELECT given.* FROM {sql.rows(connection, "given", _TURN, len(commits))}
             JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {sql.lock(connection, of="held")}
         )
         UPDATE {sql.table(Instance)} AS i
@@ -175,43 +175,45 @@ def _new_state(commit: TurnCommit) -> tuple[Any, ...]:
 
 def _finish_tasks(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     """Delete the tasks whose outcomes the turns take. Raises: LeaseLost: one is gone, or somebody else's."""
-    if not effects.finished_tasks:
+    finished = effects.finished_tasks
+    if not finished:
         return
     deleted = sql.execute(
         connection,
         f"""
-        DELETE FROM {sql.table(ActivityTask)}
-        WHERE (instance_id, execution_number, seq, lease_token) IN (
-            SELECT instance_id, execution_number, seq, lease_token FROM {sql.rows(connection, "done", _LEASED)}
+        DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq, lease_token) IN (
+            SELECT instance_id, execution_number, seq, lease_token
+            FROM {sql.rows(connection, "done", _LEASED, len(finished))}
         ) AND lease_owner = %s AND visible_at > %s
         """,
-        [sql.pack(_LEASED, effects.finished_tasks), effects.worker_id, sql.moment(connection, effects.now)],
+        [sql.pack(_LEASED, finished), effects.worker_id, sql.moment(connection, effects.now)],
     )
-    if deleted != len(effects.finished_tasks):
+    if deleted != len(finished):
         raise LeaseLost("an activity task")
 
 
 def _cancel(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     """Delete what earlier turns scheduled and these take back. What is gone already is no error."""
-    if effects.canceled_tasks:
+    tasks, timers = effects.canceled_tasks, effects.canceled_timers
+    if tasks:
         sql.execute(
             connection,
             f"""
             DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq) IN (
-                SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE)}
+                SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE, len(tasks))}
             )
             """,
-            [sql.pack(_PLACE, effects.canceled_tasks)],
+            [sql.pack(_PLACE, tasks)],
         )
-    if effects.canceled_timers:
+    if timers:
         sql.execute(
             connection,
             f"""
             DELETE FROM {sql.table(InboxMessage)} WHERE kind = %s AND (instance_id, execution_number, source_seq) IN (
-                SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE)}
+                SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE, len(timers))}
             )
             """,
-            [events.TimerFired.__name__, sql.pack(_PLACE, effects.canceled_timers)],
+            [events.TimerFired.__name__, sql.pack(_PLACE, timers)],
         )
 
 
@@ -224,7 +226,7 @@ def _write_entries(connection: BaseDatabaseWrapper, effects: Effects) -> None:
             connection,
             f"""
             DELETE FROM {sql.table(KeyValue)} WHERE (instance_id, key) IN (
-                SELECT instance_id, key FROM {sql.rows(connection, "gone", columns)}
+                SELECT instance_id, key FROM {sql.rows(connection, "gone", columns, len(gone))}
             )
             """,
             [sql.pack(columns, gone)],
@@ -257,7 +259,7 @@ def block_instances(
             connection,
             f"""
             WITH refused AS MATERIALIZED (
-                SELECT given.* FROM {sql.rows(connection, "given", _BLOCKED)}
+                SELECT given.* FROM {sql.rows(connection, "given", _BLOCKED, len(blocked))}
                 JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {sql.lock(connection, of="held")}
             )
             UPDATE {sql.table(Instance)} AS i
@@ -270,15 +272,19 @@ def block_instances(
             """,
             [sql.pack(_BLOCKED, reasons), RuntimeStatus.BLOCKED.value, at, worker_id, at, *_BLOCKABLE],
         )
-        if parked:
-            sql.execute(
-                connection,
-                f"""
-                UPDATE {sql.table(InboxMessage)} SET held = TRUE WHERE NOT held AND instance_id IN (
-                    SELECT id FROM {sql.rows(connection, "parked", "id bigint")}
-                )
-                """,
-                [sql.pack("id bigint", parked)],
-            )
+        _hold_messages(connection, parked)
         notify(connection.alias, instances=[pk for (pk,) in parked])
     return {pk for pk, _, _ in blocked} - {pk for (pk,) in parked}
+
+
+def _hold_messages(connection: BaseDatabaseWrapper, parked: Sequence[tuple[Any, ...]]) -> None:
+    if parked:
+        sql.execute(
+            connection,
+            f"""
+            UPDATE {sql.table(InboxMessage)} SET held = TRUE WHERE NOT held AND instance_id IN (
+                SELECT id FROM {sql.rows(connection, "parked", "id bigint", len(parked))}
+            )
+            """,
+            [sql.pack("id bigint", parked)],
+        )

@@ -28,6 +28,7 @@ RENEWALS_PER_LEASE = 4
 """The first may fail, and the second come late, before a lease is lost."""
 
 HEARTBEAT_EVERY = timedelta(seconds=5)
+"""Or once per lease, where that is shorter."""
 
 
 class LeaseKeeper:
@@ -56,6 +57,7 @@ class LeaseKeeper:
         self._register = register
         self._maintain = maintain
         self._pause = min(TICK_SECONDS, lease.total_seconds() / RENEWALS_PER_LEASE)
+        self._beat_every = min(HEARTBEAT_EVERY, lease)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="durable-leases", daemon=True)
         self._renewed: datetime | None = None
@@ -98,7 +100,7 @@ class LeaseKeeper:
         elif running := self._long_running(attempts):
             self._strike_out(activities.find_lost(_tokens(running), using=self._using))
         self.note_heartbeats(now)
-        if self._beaten is None or now - self._beaten >= HEARTBEAT_EVERY:
+        if self._beaten is None or now - self._beaten >= self._beat_every:
             self._beaten = now
             self._beat(now)
         self._maintain(now)
@@ -116,6 +118,7 @@ class LeaseKeeper:
         self._noted = current
 
     def _renew(self, attempts: list[Attempt], now: datetime) -> None:
+        sessions.renew_sessions(self._worker_id, self._lease, self._session_idle, now, using=self._using)
         tokens = self._ledger.tokens()
         if tokens:
             lost = claims.renew_instances(self._worker_id, tokens, self._lease, now, using=self._using)
@@ -146,7 +149,6 @@ class LeaseKeeper:
         metrics = json.dumps(self._instrumentation.snapshot())
         if not workers.heartbeat(self._worker_id, metrics, now, using=self._using):
             self._register()  # Another worker took the silence of a stalled process for its end.
-        sessions.renew_sessions(self._worker_id, self._lease, self._session_idle, now, using=self._using)
         if (database_now := connections.database_now(self._using)) is not None:
             self._clock.correct(database_now)
 

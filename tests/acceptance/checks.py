@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import timedelta
+from typing import Any
 
 from django_durable.client import Client
 from django_durable.engine.facts import Fact
 from django_durable.testing import assert_replays
+
+from .stage import DEADLINE
 
 COMPLETIONS = (
     "ActivityCompleted",
@@ -18,20 +22,30 @@ COMPLETIONS = (
 )
 
 
+def output_of(client: Client, instance_id: str) -> Any:
+    """Wait until an instance has ended, and return what it returned."""
+    return client.wait_for_output(instance_id, timedelta(seconds=DEADLINE))
+
+
 def check_finished(client: Client, instance_id: str) -> None:
     """Check a finished instance and its descendants: whole histories, nothing left over, nothing doubled."""
-    from django_durable.models import ActivityTask, Execution, InboxMessage, Instance
-
     ids = client.get_instance_tree(instance_id).all_ids
-    instances = Instance.objects.filter(instance_id__in=ids)
-    assert {each.runtime_status for each in instances} == {"Completed"}
-    assert {(each.lease_owner, each.lease_until) for each in instances} == {(None, None)}
-    for model in (ActivityTask, InboxMessage):
-        assert not model.objects.filter(instance__in=instances).exists()
-    assert not Execution.objects.filter(instance__in=instances, status="Running").exists()
+    check_nothing_left(instance_id__in=ids)
     for each in ids:
         for number in client.list_executions(each):
             check_history(client, each, number)
+
+
+def check_nothing_left(**instances: object) -> None:
+    """Check that instances have completed, all or those that a lookup names, and that nothing of them is still open."""
+    from django_durable.models import ActivityTask, Execution, InboxMessage, Instance
+
+    found = Instance.objects.filter(**instances)
+    assert {each.runtime_status for each in found} == {"Completed"}
+    assert {(each.lease_owner, each.lease_until) for each in found} == {(None, None)}
+    for model in (ActivityTask, InboxMessage):
+        assert not model.objects.filter(instance__in=found).exists()
+    assert not Execution.objects.filter(instance__in=found, status="Running").exists()
 
 
 def check_history(client: Client, instance_id: str, execution: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -61,6 +62,7 @@ class WorkerProcess:
         """Stop it as a hanging machine does, by default at a moment when it does not keep others from writing."""
         while True:
             self.signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)  # A signal takes a while to reach every thread.
             if holding_locks or _can_write():
                 return
             self.signal(signal.SIGCONT)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from .checks import check_finished
+from .checks import check_finished, output_of
 from .stage import until
 
 
@@ -55,7 +55,7 @@ def test_processes_are_restarted_and_go_on_with_what_they_had(workers, client, s
     busy = stage.runs()[-1].worker
     os.kill(pids[busy], signal.SIGKILL)
     stage.open("gate")
-    assert client.wait_for_output("it") == ["s0", "s1", "s2"]
+    assert output_of(client, "it") == ["s0", "s1", "s2"]
     check_finished(client, "it")
     assert stage.counts("it") == {"s0": 1, "s1": 2, "s2": 1}
     until(lambda: Worker.objects.get(worker_id=busy).pid != pids[busy], "the restarted worker")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .checks import check_finished, completed_labels
+from .checks import check_finished, completed_labels, output_of
 from .stage import until
 
 SHORT = 1.0
@@ -60,7 +60,7 @@ def test_what_was_committed_is_kept_and_what_was_running_runs_again(stories, wor
     stage.open("gate")
     workers.start()
     for key, story in stories.items():
-        assert client.wait_for_output(key) == story.output
+        assert output_of(client, key) == story.output
         check_finished(client, key)
         counts = stage.counts(key)
         assert {label: counts[label] for label in story.committed} == dict.fromkeys(story.committed, 1)
@@ -75,7 +75,7 @@ def test_a_timer_of_a_killed_worker_fires_once_and_not_early(workers, client, st
     until(lambda: "TimerCreated" in kinds(client, "it"), "the timer")
     victim.kill()
     workers.start()
-    assert client.wait_for_output("it") >= 1500
+    assert output_of(client, "it") >= 1500
     check_finished(client, "it")
     assert stage.counts("it") == {"before": 1, "after": 1}
 
@@ -87,7 +87,7 @@ def test_a_timer_that_became_due_while_no_worker_ran_fires_at_once(workers, clie
     victim.kill()
     until(lambda: client.get_queue_depths().orchestrator_queue > 0, "the timer to be due")
     workers.start()
-    assert client.wait_for_output("it") == "slept"
+    assert output_of(client, "it") == "slept"
     check_finished(client, "it")
 
 
@@ -100,7 +100,7 @@ def test_a_session_of_a_killed_worker_moves_whole_to_another_one(workers, client
     victim.kill()
     stage.open("gate")
     survivors = [workers.start(), workers.start()]
-    ran_on = client.wait_for_output("it")
+    ran_on = output_of(client, "it")
     owner = Session.objects.get().worker_id
     assert owner in {each.name for each in survivors}
     assert ran_on == [victim.name, owner, owner, owner]
@@ -117,7 +117,7 @@ def test_generations_go_on_with_their_kv_and_queue(workers, client, stage):
     victim.kill()
     stage.open("gate")
     workers.start()
-    assert client.wait_for_output("it") == 10
+    assert output_of(client, "it") == 10
     assert client.list_executions("it") == [1, 2, 3, 4]
     check_finished(client, "it")
     assert stage.counts("it") == {"g1": 1, "g2": 1, "g3": 2, "g4": 1}
@@ -131,7 +131,7 @@ def test_children_and_grandchildren_report_through_the_crash(workers, client, st
     victim.kill()
     stage.open("gate")
     workers.start()
-    assert client.wait_for_output("it") == 7
+    assert output_of(client, "it") == 7
     check_finished(client, "it")
     assert stage.counts("it") == {"parent": 1}
 
@@ -140,7 +140,7 @@ def test_a_worker_killed_between_a_start_and_its_first_turn_leaves_a_start_that_
     workers.start().kill()
     client.start_orchestration("it", "acceptance.chain", 1)
     workers.start()
-    assert client.wait_for_output("it") == ["s0"]
+    assert output_of(client, "it") == ["s0"]
     check_finished(client, "it")
 
 
@@ -151,7 +151,7 @@ def test_a_restarted_worker_of_the_same_name_goes_on_without_waiting_for_its_old
     victim.kill()
     stage.open("gate")
     workers.start(name="same", LEASE=3600)
-    assert client.wait_for_output("it") == steps(0, 3)
+    assert output_of(client, "it") == steps(0, 3)
     check_finished(client, "it")
     assert stage.counts("it") == {"s0": 1, "s1": 2, "s2": 1}
 
@@ -162,7 +162,7 @@ def test_an_activity_that_kills_its_worker_is_given_up_after_some_deliveries(wor
     for _ in range(2):
         assert workers.start(name="same", MAX_DELIVERIES=2).wait() == -signal.SIGKILL
     workers.start(name="same", MAX_DELIVERIES=2)
-    assert client.wait_for_output("it") == ["Poisoned", "recovered"]
+    assert output_of(client, "it") == ["Poisoned", "recovered"]
     check_finished(client, "it")
     assert stage.counts("it") == {"crash": 2, "recovered": 1}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .checks import check_finished
+from .checks import check_finished, output_of
 from .stage import until
 
 
@@ -15,13 +15,13 @@ def test_a_stalled_worker_commits_nothing_and_then_works_on(workers, client, sta
     stalled.stall()
     stage.open("gate")
     quick = workers.start()
-    assert client.wait_for_output("it") == ["step", "record"]
+    assert output_of(client, "it") == ["step", "record"]
     check_finished(client, "it")
     history = client.read_execution_history("it")
     assert quick.stop() == 0
     stalled.revive()
     client.start_orchestration("next", "acceptance.chain", 2)
-    assert client.wait_for_output("next") == ["s0", "s1"]
+    assert output_of(client, "next") == ["s0", "s1"]
     assert stalled.stop() == 0
     assert client.read_execution_history("it") == history
     assert [(run.label, run.worker) for run in stage.runs() if run.instance == "it"] == [
@@ -32,23 +32,26 @@ def test_a_stalled_worker_commits_nothing_and_then_works_on(workers, client, sta
     assert [(each.label, each.worker) for each in effects.objects.all()] == [("record", quick.name)]
 
 
-@pytest.mark.only_on("postgresql")
-def test_an_atomic_activity_that_stalled_is_rolled_back(workers, client, stage, effects):
+@pytest.mark.parametrize("atomic", [False, pytest.param(True, marks=pytest.mark.only_on("postgresql"))])
+def test_a_stalled_worker_cannot_complete_what_another_one_is_running(atomic, workers, client, stage, effects):
     stalled = workers.start(LEASE=1)
-    client.start_orchestration("it", "acceptance.atomic", {"steps": 2, "gate_at": 0})
-    stage.wait_until_reached("gate")
+    client.start_orchestration("it", "acceptance.runs_apart", atomic)
+    stage.wait_until_reached(stalled.name)
     stalled.stall()
-    stage.open("gate")
-    quick = workers.start()
-    assert client.wait_for_output("it") == ["s0", "s1"]
+    running = workers.start()
+    stage.wait_until_reached(running.name)
     history = client.read_execution_history("it")
+    stage.open(stalled.name)
     stalled.revive()
-    assert stalled.stop() == 0
+    assert stalled.stop() == 0  # It has ended its activity, and done with the result what it could.
     assert client.read_execution_history("it") == history
+    assert not effects.objects.exists()
+    assert client.get_queue_depths().running_activities == 1
+    stage.open(running.name)
+    assert output_of(client, "it") == running.name
     check_finished(client, "it")
-    assert stage.counts("it") == {"s0": 2, "s1": 1}
-    written = sorted(effects.objects.values_list("label", "worker"))
-    assert written == [("s0", quick.name), ("s1", quick.name)]
+    assert stage.counts("it") == {"apart": 2}
+    assert [each.worker for each in effects.objects.all()] == [running.name] * atomic
 
 
 @pytest.mark.only_on("sqlite")
@@ -66,7 +69,8 @@ def test_others_wait_for_an_atomic_activity_that_stalled_with_the_lock_in_hand(w
     until(lambda: ActivityTask.objects.get().visible_at < timezone.now(), "the lease to be over")
     stage.open("gate")
     stalled.revive()
-    assert client.wait_for_output("it") == ["s0", "s1"]
+    assert output_of(client, "it") == ["s0", "s1"]
     check_finished(client, "it")
     assert sorted(effects.objects.values_list("label", flat=True)) == ["s0", "s1"]
+    other.wait_until_started()
     assert other.stop() == stalled.stop() == 0

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from .checks import check_finished, completed_labels
+from .checks import check_finished, completed_labels, output_of
 from .stage import until
 
 FOR_EVER = 3600.0
@@ -29,7 +29,7 @@ def test_the_first_signal_lets_activities_end_and_records_them(number, workers, 
     assert not Instance.objects.exclude(lease_owner=None).exists()
     assert not Worker.objects.exists()
     workers.start()
-    assert client.wait_for_output("it") == ["s0", "s1", "s2"]
+    assert output_of(client, "it") == ["s0", "s1", "s2"]
     check_finished(client, "it")
     assert stage.counts("it") == {"s0": 1, "s1": 1, "s2": 1}
 
@@ -47,7 +47,7 @@ def test_what_does_not_end_in_time_is_handed_back_without_waiting_for_its_lease(
     assert time.monotonic() - started < 15
     assert leaving.wait() == 0
     stage.open("gate")
-    client.wait_for_output("it")
+    output_of(client, "it")
     check_finished(client, "it")
     assert [run[1:] for run in stage.runs()] == [
         ("s0", 1, leaving.name),
@@ -67,7 +67,7 @@ def test_the_second_signal_ends_the_worker_at_once(workers, client, stage):
     assert leaving.wait() == 1
     stage.open("gate")
     workers.start()
-    assert client.wait_for_output("it") == ["s0", "s1"]
+    assert output_of(client, "it") == ["s0", "s1"]
     check_finished(client, "it")
 
 
@@ -97,6 +97,6 @@ def test_nothing_runs_twice_while_workers_are_replaced_one_by_one(workers, clien
         assert current.stop() == 0
         current = following
     for number, key in enumerate(keys):
-        assert client.wait_for_output(key)[0] == number
+        assert output_of(client, key)[0] == number
     runs = [(run.instance, run.label) for run in stage.runs()]
     assert len(runs) == len(set(runs)) == 7 * len(keys)

@@ -40,6 +40,23 @@ def record(ctx, label: str, gate: str | None = None) -> str:
     return label
 
 
+@activity("acceptance.apart")
+def apart(ctx) -> str:
+    """Wait at a gate that is this worker's own; return who ran it."""
+    Stage.here().note(ctx, "apart")
+    Stage.here().wait_at(ctx.worker_id)
+    return str(ctx.worker_id)
+
+
+@activity("acceptance.apart_atomic", atomic=True)
+def apart_atomic(ctx) -> str:
+    """As `apart`, after a write."""
+    from .models import Effect
+
+    Effect.objects.create(instance=ctx.instance_id, label="apart", worker=ctx.worker_id)
+    return str(apart(ctx))
+
+
 @activity("acceptance.where")
 def where(ctx, label: str, gate: str | None = None) -> str:
     """As `step`; returns the worker that ran it."""
@@ -152,6 +169,11 @@ def crashes(ctx):
         yield ctx.schedule_activity(crash)
     except ActivityError as error:
         return [error.error_type, (yield ctx.schedule_activity(step, "recovered"))]
+
+
+@orchestration("acceptance.runs_apart")
+def runs_apart(ctx, atomic: bool):
+    return (yield ctx.schedule_activity(apart_atomic if atomic else apart))
 
 
 @orchestration("acceptance.step_and_record")

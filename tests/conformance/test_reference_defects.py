@@ -53,7 +53,7 @@ ELSEWHERE = {
     ),
     "A19 a stalled worker commits nothing": (
         "acceptance/test_stalls.py::test_a_stalled_worker_commits_nothing_and_then_works_on",
-        "acceptance/test_stalls.py::test_an_atomic_activity_that_stalled_is_rolled_back",
+        "acceptance/test_stalls.py::test_a_stalled_worker_cannot_complete_what_another_one_is_running",
     ),
     "A20 kill -9 at any moment": (
         "conformance/test_crashes.py::test_a20_a_crash_before_any_write_loses_and_doubles_nothing",

@@ -137,6 +137,7 @@ class Host:
         if rebuilt is not None:
             assert self._run(rebuilt, facts, queue) == new
             rebuilt.close()
+        assert not [text for text in self.environment.logged if "Exception in callback" in text]
         self.history += new
         return new
 

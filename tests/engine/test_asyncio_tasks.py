@@ -114,6 +114,17 @@ def test_tasks_are_named_the_same_on_every_replay() -> None:
     assert host.output == ["Task-1"]
 
 
+def test_tasks_hash_alike_on_every_replay_and_apart_from_those_of_other_instances() -> None:
+    async def story(ctx):
+        return hash(asyncio.current_task())
+
+    hashes = [Host(story, start={"instance_id": name}).output for name in ("i", "i", "j")]
+
+    # asyncio keeps the tasks of the whole process in one set: alike, those of a thousand executions would collide.
+    assert hashes[0] == hashes[1]
+    assert abs(hashes[0] - hashes[2]) > 1000
+
+
 def test_a_background_task_ends_with_its_orchestration() -> None:
     async def story(ctx):
         async def beat():

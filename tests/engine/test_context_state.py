@@ -115,6 +115,16 @@ def test_guids_and_random_numbers_are_new_at_each_call_and_the_same_on_each_repl
     assert len(host.history) == 4  # none of them costs an event
 
 
+def test_guids_do_not_give_the_random_numbers_away(style) -> None:
+    def story(ctx):
+        guid = yield ctx.new_guid()
+        return [guid, str(uuid.UUID(int=ctx.random.getrandbits(128), version=4))]
+
+    output = Host(style(story)).output
+
+    assert output[0] != output[1]
+
+
 def test_reading_the_clock_and_guids_never_suspends_the_code() -> None:
     seen = []
 

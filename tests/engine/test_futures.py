@@ -234,6 +234,45 @@ def test_a_coroutine_may_be_a_member(style) -> None:
     assert host.output == [{"ok": [0, 1]}, {"ok": [0, 1]}]
 
 
+def test_a_generator_may_be_a_member_or_be_yielded_as_it_is() -> None:
+    def twice(ctx, name):
+        first = yield ctx.schedule_activity(name)
+        second = yield ctx.schedule_activity(name)
+        return [first, second]
+
+    def story(ctx):
+        both = yield ctx.all([twice(ctx, "a"), ctx.race(twice(ctx, "b"), ctx.schedule_timer(5))])
+        alone = yield twice(ctx, "c")
+        return [both, alone]
+
+    host = Host(story)
+    for name, nth in (("b", 0), ("a", 0), ("b", 1), ("a", 1), ("c", 0), ("c", 1)):
+        host.complete(name, nth, nth=nth)
+
+    assert host.output == [[{"ok": [0, 1]}, {"ok": {"index": 0, "value": [0, 1]}}], [0, 1]]
+
+
+def test_canceling_a_generator_that_runs_beside_raises_at_its_yield() -> None:
+    def work(ctx):
+        try:
+            yield ctx.schedule_activity("a")
+        finally:
+            yield ctx.schedule_activity("undo")
+
+    def story(ctx):
+        won = yield ctx.race(work(ctx), ctx.schedule_timer(5))
+        yield ctx.wait_for_event("e")
+        return won["index"]
+
+    host = Host(story)
+    host.fire()
+    host.complete("undo")
+    host.raise_event("e")
+
+    assert host.output == 1
+    assert len(host.of(events.ActivityCancelRequested)) == 1
+
+
 def test_what_is_no_future_is_refused_in_all_and_race(style) -> None:
     def story(ctx):
         found = []

@@ -295,3 +295,11 @@ def test_what_is_waited_for_is_listed_oldest_first(style) -> None:
         (3, "ExternalSubscribed name='e'"),
         (4, "TimerCreated duration_ms=50"),
     ]
+
+
+def test_an_execution_that_ended_waits_for_nothing(style) -> None:
+    def story(ctx):
+        ctx.schedule_activity("left open")
+        yield ctx.utc_now()
+
+    assert Host(style(story)).execution.waiting_for() == []

@@ -17,7 +17,7 @@ from ...client import client as default_client
 from ...engine.errors import InstanceNotFound
 from ...permissions import DurablePermissions, Permitted, Right, current_permissions
 from .. import problems
-from ..parsers import BoundedJSONParser
+from ..parsers import BoundedJSONParser, LengthRequired
 from ..permissions import DurablePermission
 from ..shapes import Status
 
@@ -31,7 +31,6 @@ class DurableView(APIView):
     """Base of the views. Authentication, throttles and renderers are the project's, permissions are not."""
 
     client: ClassVar[Client] = default_client
-    right: ClassVar[Right] = Right.VIEW
     permission_classes = [DurablePermission]
     parser_classes = [BoundedJSONParser]
     versioning_class = None
@@ -94,9 +93,13 @@ class DurableView(APIView):
     # What came in, what goes out.
 
     def body(self, serializer: type[Serializer]) -> dict[str, Any]:
-        """Return the validated body; an empty one is an empty object. Raises: ValidationError, ParseError."""
-        given = self.request.data
-        return self._validated(serializer(data={} if given is None or given == "" else given))
+        """Return the validated body; no body is an empty object.
+
+        Raises: ValidationError, ParseError, LengthRequired.
+        """
+        if "Transfer-Encoding" in self.request.headers and not self.request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired("The body has no Content-Length, and would be taken for empty. Send it.")
+        return self._validated(serializer(data=self.request.data))
 
     def query(self, serializer: type[Serializer]) -> dict[str, Any]:
         """Return the validated query parameters; `format` is the framework's. Raises: ValidationError."""

@@ -27,6 +27,10 @@ POLLED = "no-cache, private"
 _PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.ASCII | re.IGNORECASE)
 
 
+def _sent(name: str, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description)
+
+
 @dataclass(frozen=True, slots=True)
 class LongPoll:
     """What the async view waits for before it asks for the answer again."""
@@ -45,10 +49,8 @@ class StatusView(DurableView):
         path=[INSTANCE],
         query=requests.StatusQuery,
         headers=[
-            OpenApiParameter(
-                "If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="An earlier ETag."
-            ),
-            OpenApiParameter("Prefer", OpenApiTypes.STR, OpenApiParameter.HEADER, description="As in `wait=20`."),
+            _sent("If-None-Match", "An earlier ETag."),
+            _sent("Prefer", "As in `wait=20`."),
             header("ETag", "Of the revision.", [200, 304]),
             header("Retry-After", "Seconds until it is worth asking again; absent when it is done.", [200, 304]),
             header("Preference-Applied", "The wait that was granted.", [200, 304]),

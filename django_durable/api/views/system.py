@@ -81,9 +81,9 @@ class PrometheusView(MetricsView):
 class LiveView(DurableView):
     """Whether the process answers. Open to everybody, and says nothing else."""
 
-    authentication_classes = []
+    authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
-    throttle_classes = []
+    throttle_classes: list[Any] = []
 
     @described("health_live", "See whether the process answers", {200: shapes.Health}, is_open=True)
     def get(self, request: Request) -> Response:

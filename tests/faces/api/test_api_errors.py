@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from django_durable.api import problems
-from django_durable.api.parsers import SLACK
+from django_durable.api.parsers import SLACK, BodyTooLarge, BoundedJSONParser
 from django_durable.engine import errors
 
 START = "/durable/instances/"
@@ -27,7 +28,8 @@ def check(answer, status: int, code: str) -> dict:
     assert answer["Content-Type"].startswith("application/problem+json")
     body = answer.json()
     assert (body["status"], body["code"]) == (status, code)
-    assert body["detail"] and body["title"] and body["type"] == "about:blank"
+    assert body["type"] == "about:blank"
+    assert all((body["detail"], body["title"]))
     return body
 
 
@@ -55,7 +57,7 @@ def test_a_body_that_is_not_json_is_refused(api, waiting, raw) -> None:
     assert api.get(f"{ORDER}status/").status_code == 200
 
 
-@pytest.mark.parametrize("raw", [b"[]", b"1", b'"text"', b"true"])
+@pytest.mark.parametrize("raw", [b"[]", b"1", b'"text"', b'""', b"true", b"null"])
 def test_a_body_that_is_no_object_is_refused(api, waiting, raw) -> None:
     for path in (START, f"{ORDER}events/", f"{ORDER}cancel/", f"{ORDER}prune/", "/durable/bulk/"):
         check(post(api, path, raw), 400, "invalid")
@@ -66,9 +68,26 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(api, waiting, set
     large = json.dumps({"name": "go", "data": "x" * (1024 + SLACK)})
 
     check(post(api, f"{ORDER}events/", large), 413, "body_too_large")
-    # What says nothing of its length, or lies, is read no further than the limit.
-    chunked = api.generic("POST", f"{ORDER}events/", large, content_type="application/json", CONTENT_LENGTH="")
-    assert 400 <= chunked.status_code < 500
+
+
+def test_a_body_without_a_length_is_not_taken_for_an_empty_one(api, durable, waiting) -> None:
+    answer = api.generic(
+        "POST",
+        f"{ORDER}cancel/",
+        b'{"reason": "sold out"}',
+        content_type="application/json",
+        CONTENT_LENGTH="",
+        HTTP_TRANSFER_ENCODING="chunked",
+    )
+
+    check(answer, 411, "length_required")
+
+
+def test_a_length_that_is_not_true_does_not_make_the_parser_read_more(settings) -> None:
+    settings.DJANGO_DURABLE = {"MAX_PAYLOAD_BYTES": 1024}
+
+    with pytest.raises(BodyTooLarge):
+        BoundedJSONParser().parse(BytesIO(b" " * (1024 + SLACK + 1)))
 
 
 def test_a_payload_over_the_limit_is_refused(api, waiting, settings) -> None:
