@@ -2,8 +2,8 @@
 
 Theory of operation.
 
-* `Instance` is one row per instance, updated once per turn. The columns a turn changes (lease, revision, lengths) are in
-  no index, so PostgreSQL updates the row in place. Payloads are not kept in it, for the same reason.
+* `Instance` is one row per instance, updated once per turn. The columns a turn changes (lease, revision, lengths) are
+  in no index, so PostgreSQL updates the row in place. Payloads are not kept in it, for the same reason.
 * What can be claimed is found through `InboxMessage`: a message is visible from `visible_at` on (a timer is a message
   that is visible later). Senders only insert, so a sender inside a long transaction of the caller never holds a lock
   that a turn needs. Messages of parked instances are `held`, outside the index that claiming reads.
@@ -161,9 +161,7 @@ class HistoryEvent(models.Model):
 
     pk = models.CompositePrimaryKey("instance_id", "execution_number", "seq")
     # No constraint: rows are only inserted by a transaction that has updated, and so locked, the instance.
-    instance = models.ForeignKey(
-        Instance, models.CASCADE, related_name="events", db_index=False, db_constraint=False
-    )
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="events", db_index=False, db_constraint=False)
     execution_number = models.PositiveIntegerField(_("execution"))
     seq = models.PositiveIntegerField(_("event"))
     kind = models.CharField(_("kind"), max_length=64)

@@ -47,7 +47,20 @@ def django_db_setup(
         created = setup_databases(verbosity, interactive=False, serialized_aliases=[])
     yield
     with django_db_blocker.unblock():
+        end_other_sessions()
         teardown_databases(created, verbosity)
+
+
+def end_other_sessions() -> None:
+    """End what is still connected to the test database: a listener that was closed looks up twice a second only."""
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture

@@ -85,18 +85,24 @@ class TurnCommit:
     next_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TurnOutcome:
-    """What became of one turn: `COMMITTED`, `LOST` (its guard missed), or failed with `error`."""
+    """What became of one turn: `COMMITTED`, `LOST` (its guard missed), or failed with `error`. Compare with `is`."""
 
     COMMITTED: ClassVar[TurnOutcome]
     LOST: ClassVar[TurnOutcome]
 
+    name: str
     error: Exception | None = None
 
+    @classmethod
+    def failed(cls, error: Exception) -> TurnOutcome:
+        """Return the outcome of a turn that the database refuses."""
+        return cls("FAILED", error)
 
-TurnOutcome.COMMITTED = TurnOutcome()
-TurnOutcome.LOST = TurnOutcome()
+
+TurnOutcome.COMMITTED = TurnOutcome("COMMITTED")
+TurnOutcome.LOST = TurnOutcome("LOST")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ def commit_turns(
             return [TurnOutcome.LOST]
         if isinstance(error, OperationalError | InterfaceError) and not _is_too_large(error):
             raise
-        return [TurnOutcome(error)]
+        return [TurnOutcome.failed(error)]
     return [TurnOutcome.COMMITTED] * len(commits)
 
 

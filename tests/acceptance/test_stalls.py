@@ -54,6 +54,23 @@ def test_a_stalled_worker_cannot_complete_what_another_one_is_running(atomic, wo
     assert [each.worker for each in effects.objects.all()] == [running.name] * atomic
 
 
+def test_a_turn_that_took_longer_than_its_lease_commits_nothing(workers, client, stage, effects):
+    slow = workers.start(LEASE=1)
+    client.start_orchestration("it", "acceptance.slow_turn")
+    stage.wait_until_reached(str(slow.process.pid))
+    quick = workers.start()
+    stage.wait_until_reached(str(quick.process.pid))
+    stage.open(str(slow.process.pid))
+    slow.wait_for_log("Lost the lease of instance 'it' before its turn was committed")
+    assert client.read_execution_history("it") == []
+    assert client.get_status("it").custom_status is None
+    assert slow.stop() == 0
+    stage.open(str(quick.process.pid))
+    assert output_of(client, "it") == "record"
+    assert [(each.label, each.worker) for each in effects.objects.all()] == [("record", quick.name)]
+    assert client.get_status("it").custom_status_version == 1
+
+
 @pytest.mark.only_on("sqlite")
 def test_others_wait_for_an_atomic_activity_that_stalled_with_the_lock_in_hand(workers, client, stage, effects):
     """SQLite has one writer: nobody can take the work over, so the one that stalled completes it, once."""

@@ -171,6 +171,14 @@ def crashes(ctx):
         return [error.error_type, (yield ctx.schedule_activity(step, "recovered"))]
 
 
+@orchestration("acceptance.slow_turn")
+def slow_turn(ctx):
+    """What no orchestration should do: hold up its turn, here at a gate named after the process."""
+    Stage.here().wait_at(str(os.getpid()))
+    ctx.set_custom_status("committed")
+    return (yield ctx.schedule_activity(record, "record"))
+
+
 @orchestration("acceptance.runs_apart")
 def runs_apart(ctx, atomic: bool):
     return (yield ctx.schedule_activity(apart_atomic if atomic else apart))

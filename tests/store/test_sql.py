@@ -20,7 +20,9 @@ WORDS = ["plain", "", 'quotes " and \\ and \n', "schlüssel 鍵 🔑", "{}", "%s
 
 
 def read(rows, columns=COLUMNS):
-    return sql.fetch(connection, f"SELECT * FROM {sql.rows(connection, 'given', columns, len(rows))}", [sql.pack(columns, rows)])
+    return sql.fetch(
+        connection, f"SELECT * FROM {sql.rows(connection, 'given', columns, len(rows))}", [sql.pack(columns, rows)]
+    )
 
 
 def test_rows_arrive_in_order_with_every_value_as_it_was():
