@@ -135,13 +135,13 @@ def generations(ctx, left: int, gate_at: int):
 
 
 @orchestration("acceptance.family")
-def family(ctx, children: int, depth: int):
-    """Children with children; the activities of the youngest wait at the gate."""
-    yield ctx.schedule_activity(step, "parent", None if depth else "gate")
+def family(ctx, children: int, depth: int, gated: bool = True):
+    """Children with children; the activities of the youngest wait at the gate, if any do."""
+    yield ctx.schedule_activity(step, "parent", "gate" if gated and not depth else None)
     if not depth:
         return 1
-    tasks = [ctx.schedule_sub_orchestration(family, children=children, depth=depth - 1) for _ in range(children)]
-    results = yield ctx.all(tasks)
+    below = {"children": children, "depth": depth - 1, "gated": gated}
+    results = yield ctx.all([ctx.schedule_sub_orchestration(family, **below) for _ in range(children)])
     return 1 + sum(each["ok"] for each in results)
 
 

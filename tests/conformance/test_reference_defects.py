@@ -642,7 +642,9 @@ def test_3_13_a_turn_costs_the_same_however_long_the_history_is(durable, registr
         with statements() as found:
             durable.run()
         costs.append(found)
-    assert {len(each) for each in costs[10:]} == {len(costs[10])}
+    # The usual number: now and then a turn is also the one that asks what becomes due.
+    early, late = (Counter(map(len, part)).most_common(1)[0][0] for part in (costs[10:60], costs[-50:]))
+    assert early == late
     reads = [each for each in costs[-1] if each.lstrip().startswith("SELECT") and "historyevent" in each]
     assert reads == []
 

@@ -52,6 +52,13 @@ def test_tasks_are_given_out_by_priority_and_then_in_the_order_in_which_they_wer
     assert seqs(claim_tasks(limit=2)) == [5]
 
 
+def test_what_is_urgent_comes_first_however_much_waits():
+    running("order-7", *[task()] * 200, task(priority=1))
+    running("order-8", task(priority=2))
+    assert [each.instance_id for each in claim_tasks(limit=1)] == ["order-8"]
+    assert seqs(claim_tasks(limit=2)) == [202, 2]
+
+
 def test_a_claimed_task_is_not_given_out_again_before_its_lease_ends():
     running("order-7", task())
     assert seqs(claim_tasks()) == [2]
@@ -335,21 +342,22 @@ def test_what_is_deferred_is_hidden_until_then_and_was_not_delivered():
 def test_whoever_gave_a_task_back_can_write_nothing_any_more(give_back):
     running("order-7", task())
     (claimed,) = claim_tasks()
-    leased = [(claimed.key, claimed.lease_token)]
+    leased, due = [(claimed.key, claimed.lease_token)], NOW + SECOND
 
     def again():
         match give_back:
             case "retry":
-                activities.retry_activities([(*leased[0], NOW, "[]")], using=USING)
+                activities.retry_activities([(*leased[0], due, "[]")], using=USING)
             case "hand back":
-                activities.hand_back(leased, NOW, using=USING)
+                activities.hand_back(leased, due, using=USING)
             case "defer":
-                activities.defer(leased, NOW, NOW, using=USING)
+                activities.defer(leased, due, NOW, using=USING)
 
     again()
     again()
     assert finish([claimed]) == {claimed.key}
-    (next_one,) = claim_tasks(OTHER)
+    assert activities.find_lost(dict(leased), using=USING) == {claimed.key}
+    (next_one,) = claim_tasks(OTHER, now=due)
     again()
     assert tasks() == {claimed.key: OTHER}
     assert (next_one.attempt, next_one.deliveries) == (2 if give_back == "retry" else 1, 1)

@@ -234,6 +234,42 @@ def test_an_instance_that_another_worker_ran_between_the_look_and_the_lease_is_n
     assert (found.lease_owner, found.lease_token, found.turn_attempts) == (None, before + 1, 0)
 
 
+def taken_meanwhile(monkeypatch, function):
+    """Run a function on another thread once, after the next look for tasks and before anything is leased."""
+    look = activities.due_tasks
+
+    def wrapped(*args, **others):
+        found = look(*args, **others)
+        monkeypatch.setattr(activities, "due_tasks", look)
+        with meanwhile(function) as raised:
+            pass
+        assert not isinstance(raised[0], Exception), raised
+        return found
+
+    monkeypatch.setattr(activities, "due_tasks", wrapped)
+
+
+def test_a_task_that_another_worker_leased_between_the_look_and_the_lease_stays_its_own(monkeypatch):
+    running("order-7", task(), task(), task())
+    taken_meanwhile(monkeypatch, lambda: claim_tasks(OTHER, limit=2))
+    assert seqs(claim_tasks()) == [4]
+    assert sorted(models.ActivityTask.objects.values_list("lease_owner", flat=True)) == [WORKER, OTHER, OTHER]
+
+
+def test_whoever_comes_too_late_for_what_it_saw_looks_again(monkeypatch):
+    running("order-7", *[task()] * 40)
+    taken_meanwhile(monkeypatch, lambda: claim_tasks(OTHER, limit=8))
+    assert seqs(claim_tasks(limit=2)) == [10, 11]
+
+
+def test_a_session_that_another_worker_took_between_the_look_and_the_lease_stays_its_own(monkeypatch):
+    running("order-7", task(session_id="s1"), task(session_id="s1"), task())
+    limits = SessionLimits(max_sessions=1, idle_ms=1)
+    taken_meanwhile(monkeypatch, lambda: claim_tasks(OTHER, limit=1, sessions=limits))
+    assert seqs(claim_tasks(sessions=limits)) == [4]
+    assert models.Session.objects.get().worker_id == OTHER
+
+
 def test_an_instance_whose_messages_vanish_under_a_claim_is_released_again(monkeypatch):
     start("order-7")
     lease = claims._lease
