@@ -35,6 +35,11 @@ def refresh() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
+def current(using: str) -> object:
+    """Return what stands for this thread's open connection. After a cut it is another one, or None."""
+    return connections[using].connection
+
+
 def discard(using: str) -> None:
     """Close this thread's connection after an error, so that the next statement opens a new one."""
     connection = connections[using]

@@ -34,6 +34,7 @@ from .outcomes import (
     Drop,
     Ending,
     Finish,
+    Interrupted,
     Outcome,
     Raised,
     Returned,
@@ -147,10 +148,12 @@ class ActivityRunner:
 
     def _perform_atomically(self, attempt: Attempt, activity: RunnableActivity) -> Ending:
         task = attempt.task
+        opened: object = None
         try:
             with write_transaction(self._using):
                 if activities.find_lost({task.key: task.lease_token}, using=self._using):
                     return Canceled()
+                opened = connections.current(self._using)
                 ending = _to_the_end(self._call(attempt, activity), suspends=activity.is_async)
                 outcome = self._decide(attempt, ending)
                 if not isinstance(ending, Returned) or not isinstance(outcome, Finish):
@@ -159,13 +162,18 @@ class ActivityRunner:
                     task.key, task.lease_token, outcome.fact, self._clock.now(), using=self._using
                 )
         except _RolledBack as rolled_back:
-            return rolled_back.ending
+            # An error that the function got because its connection was cut is not its own.
+            return rolled_back.ending if self._is_open(opened) else Interrupted(called=True)
         except LeaseLost:
             return Canceled()
         except connections.DatabaseFault as error:
             # What the function wrote did not survive the commit: a deferred constraint, or the database went away.
-            return Raised(Failure.of(error))
+            return Raised(Failure.of(error)) if self._is_open(opened) else Interrupted(called=opened is not None)
         return AlreadyRecorded()
+
+    def _is_open(self, opened: object) -> bool:
+        """Tell whether a connection is still the one that this thread uses."""
+        return opened is not None and connections.current(self._using) is opened
 
     def _context(self, attempt: Attempt) -> ActivityContext:
         return ActivityContext(attempt, worker_id=self._worker_id, client=self._client, codec=self._codec)

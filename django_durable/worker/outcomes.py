@@ -52,11 +52,18 @@ class Canceled:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The database went away under an atomic attempt. `called` tells whether the function had been called."""
+
+    called: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyRecorded:
     """The function and its completion were committed together by the attempt itself."""
 
 
-Ending = Returned | Raised | TimedOut | Canceled | AlreadyRecorded
+Ending = Returned | Raised | TimedOut | Canceled | Interrupted | AlreadyRecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The task is gone; there is nobody to tell."""
+    """Write nothing: the task is gone, or its lease, which nobody renews now, shall bring it back."""
 
 
 Outcome = Finish | Retry | Defer | HandBack | Recorded | Drop
@@ -122,6 +129,9 @@ def decide(
             return Recorded()
         case Canceled():
             return Drop()
+        case Interrupted(called):
+            # As after a crash: its lease brings it back, and the delivery counts, as the function may be the cause.
+            return Drop() if called else HandBack()
         case Raised(failure, final):
             again = None if final else _next_attempt_at(task, failure, now, random)
             timed_out = False

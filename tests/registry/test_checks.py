@@ -36,7 +36,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 def test_the_suite_itself_passes_every_check() -> None:
-    assert django_checks.run_checks(tags=[checks.TAG]) == []
+    assert django_checks.run_checks(tags=[checks.TAG], databases=[]) == []
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,7 @@ def test_w004_names_hints_that_values_cannot_be_decoded_as(registry: Registry) -
     assert "test_checks.py:" in str(missing.obj)
 
 
+@pytest.mark.django_db  # From Django 6.1 on, a tag selects the checks of databases, too.
 def test_the_check_command_reports_the_errors(settings: Any) -> None:
     settings.DJANGO_DURABLE = {"LEASES": 1}
 

@@ -18,6 +18,8 @@ from django_durable.worker.outcomes import (
     Defer,
     Drop,
     Finish,
+    HandBack,
+    Interrupted,
     Outcome,
     Raised,
     Recorded,
@@ -132,7 +134,15 @@ def test_remembered_failures_are_bounded() -> None:
     assert outcome.failures[-1]["attempt"] == 900
 
 
-@pytest.mark.parametrize(("ending", "outcome"), [(Canceled(), Drop()), (AlreadyRecorded(), Recorded())])
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [
+        (Canceled(), Drop()),
+        (AlreadyRecorded(), Recorded()),
+        (Interrupted(called=True), Drop()),
+        (Interrupted(called=False), HandBack()),
+    ],
+)
 def test_what_nobody_waits_for_is_not_written(ending: object, outcome: Outcome) -> None:
     assert decided(TASK, ending) == outcome
 
