@@ -256,6 +256,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         _refuse_unordered(inspect.currentframe())
         # Eager tasks would start in the middle of their creator; order is what this loop is for.
         options.pop("eager_start", None)
+        if not asyncio.iscoroutine(coro):
+            # What a verb returns is a future, and asyncio's own loops take coroutines only.
+            coro = _outcome_of(self.ensure_future(coro))
         return OrchestrationTask(coro, loop=self, **options)
 
     def get_task_factory(self) -> None:
@@ -317,6 +320,10 @@ def _refuse_unordered(frame: FrameType | None) -> None:
                 "Giving coroutines to asyncio.as_completed(), which starts them in an order of its own (wrap each in "
                 "asyncio.create_task() before),"
             )
+
+
+async def _outcome_of(future: asyncio.Future[T]) -> T:
+    return await future
 
 
 async def drive(generator: Generator[Any, Any, T]) -> T:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from .checks import check_finished, check_nothing_left, output_of
-from .stage import until
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -42,6 +41,8 @@ def test_a_worker_whose_connections_were_cut_goes_on(workers, client, stage):
 def test_cuts_at_any_moment_lose_and_double_nothing(workers, client, stage, effects):
     workers.expect("Traceback")
     pair = [workers.start(LEASE=2), workers.start(LEASE=2)]
+    for each in pair:
+        each.wait_until_started()
     keys = [f"it-{number}" for number in range(80)]
     for number, key in enumerate(keys):
         client.start_orchestration(key, "acceptance.mixture", number)
@@ -52,5 +53,5 @@ def test_cuts_at_any_moment_lose_and_double_nothing(workers, client, stage, effe
         assert output_of(client, key)[0] == number
     check_nothing_left()
     assert effects.objects.count() == 2 * len(keys)
-    until(lambda: all(each.process.poll() is None for each in pair), "both workers to live")
+    assert [each.process.poll() for each in pair] == [None, None], pair[0].log + pair[1].log
     assert [each.stop() for each in pair] == [0, 0]

@@ -25,6 +25,15 @@ def test_a_task_group_gives_all_results() -> None:
     assert in_order(Host(story), "b", "c", "a") == ["a", "b", "c"]
 
 
+def test_a_task_group_takes_what_a_verb_returns() -> None:
+    async def story(ctx):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ctx.schedule_activity(name)) for name in "ab"]
+        return [each.result() for each in tasks]
+
+    assert in_order(Host(story), "b", "a") == ["a", "b"]
+
+
 def test_a_task_group_that_fails_cancels_the_others_and_tells_all_errors() -> None:
     async def story(ctx):
         try:

@@ -108,7 +108,9 @@ def test_a_turn_that_can_never_be_committed_is_blocked_in_the_end(
     def refusing(worker_id: str, commits: list[TurnCommit], **options: Any) -> list[TurnOutcome]:
         good = [commit for commit in commits if commit.instance_id != "bad"]
         done = iter(commit_turns(worker_id, good, **options))
-        return [TurnOutcome.failed(ValueError("no")) if commit.instance_id == "bad" else next(done) for commit in commits]
+        return [
+            TurnOutcome.failed(ValueError("no")) if commit.instance_id == "bad" else next(done) for commit in commits
+        ]
 
     monkeypatch.setattr(turns, "commit_turns", refusing)
     worker = drained(registry)
