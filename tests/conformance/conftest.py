@@ -52,7 +52,8 @@ class Run(Durable):
         if os.environ.get("DURABLE_RECORD_HISTORIES") and len(history) < 200:
             started = history[0].fact
             path = HISTORIES / f"{started.name}-{started.version}-{started.execution}.json"
-            path.write_text(json.dumps(transcript.dump(history), indent=1) + "\n")
+            text = json.dumps(transcript.dump(history), indent=1)
+            path.write_text(text.replace(f"{HISTORIES.parent.parent}/", "") + "\n")  # Tracebacks name files.
 
 
 @pytest.fixture
