@@ -1,12 +1,18 @@
-"""What tests of this suite measure: rows and statements."""
+"""What tests of this suite look at: rows, statements, histories, and whether a test is there."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.db import connection
+
+from django_durable.testing import Durable
+
+TESTS = Path(__file__).parent.parent
 
 
 def row_counts() -> Counter[str]:
@@ -29,3 +35,14 @@ def statements() -> Iterator[list[str]]:
 
     with connection.execute_wrapper(note):
         yield found
+
+
+def kinds(durable: Durable, instance_id: str) -> list[str]:
+    """Return the kinds of the events in an instance's current history."""
+    return [event.kind for event in durable.client.read_execution_history(instance_id)]
+
+
+def exists(place: str) -> bool:
+    """Tell whether there is a test, given as `"folder/file.py::name"` below `tests/`."""
+    file, name = place.split("::")
+    return bool(re.search(rf"^def {name}\(", (TESTS / file).read_text(), re.MULTILINE))
