@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -57,6 +57,9 @@ imports: $(VENV)/.dev  ## the layers: who may import whom
 migrations: $(VENV)/.dev  ## no model change without its migration
 	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings django_durable shop
 
+docs: $(VENV)/.dev  ## build the documentation into docs/_build, a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix
 
@@ -64,7 +67,7 @@ lock:  ## resolve pyproject.toml anew into requirements/*.txt
 	.ci/lock $(PYTHON)
 
 clean:  ## remove what the targets made, the demo's database included
-	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venvs build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -f example_project/*.sqlite3 example_project/*.sqlite3-*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -279,7 +279,7 @@ def test_a_setting_that_names_no_rules_is_found_by_the_checks(settings) -> None:
 def test_without_the_framework_the_app_works_and_the_import_says_which_extra_to_install() -> None:
     script = """
 import sys
-sys.modules.update(dict.fromkeys(["rest_framework", "drf_spectacular", "django_filters"]))
+sys.modules.update(dict.fromkeys(["rest_framework", "drf_spectacular"]))
 import django
 django.setup()
 from django.core.exceptions import ImproperlyConfigured
