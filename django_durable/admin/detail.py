@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from ..client import client
+from ..client import client, spans
 from ..client.surveying import Bounds, InstanceSurvey
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance
@@ -110,7 +110,7 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
     survey = client.survey_instance(instance.pk, execution=number, root=instance.root_id, before=before, bounds=BOUNDS)
     shown = next((each for each in survey.executions if each.number == number), None)
     now = survey.read_at
-    spans, waits = timeline.spans_of(survey.outline, now)
+    found, waits = spans.spans_of(survey.outline, now)
     live = RuntimeStatus(instance.runtime_status) not in TERMINAL
     current = number == instance.execution_number
     ids = {each.instance_id: each.id for each in survey.relatives}
@@ -126,7 +126,7 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         "execution": shown,
         "execution_number": number,
         "is_current": current,
-        "timeline": _timeline(shown, spans, survey, now),
+        "timeline": _timeline(shown, found, survey, now),
         "outline_is_cut": bool(survey.outline) and survey.outline[0].seq > 1,
         "outline_length": len(survey.outline),
         "lines": list(_lines(survey, payloads)),
@@ -193,7 +193,7 @@ def _took(start: datetime, end: datetime | None, now: datetime) -> str:
     return text.duration((end or now) - start)
 
 
-def _waits(survey: InstanceSurvey, waits: timeline.Waits, ids: dict[str, int], now: datetime) -> Iterator[Wait]:
+def _waits(survey: InstanceSurvey, waits: spans.Waits, ids: dict[str, int], now: datetime) -> Iterator[Wait]:
     """Say what an instance waits for: rows say it of activities and timers, its history of everything else."""
     for message in survey.messages:
         due = text.moment(message.visible_at, text=text.ago(message.visible_at, now))
@@ -222,13 +222,13 @@ def _waits(survey: InstanceSurvey, waits: timeline.Waits, ids: dict[str, int], n
         )  # fmt: skip
     for span in waits.all():
         since = text.moment(span.start, text=text.ago(span.start, now))
-        if span.lane == timeline.CHILDREN:
+        if span.lane == spans.CHILDREN:
             child = ids.get(span.target or "")
             link = reverse(CHANGE_PAGE, args=[child]) if child else None
             yield Wait(_("child"), span.target or span.name, since, span.name, seq=span.seq, link=link)
         elif span.seq in waits.queues:
             yield Wait(_("queue"), span.name, since, seq=span.seq, queue=span.name)
-        elif span.lane == timeline.EVENTS:
+        elif span.lane == spans.EVENTS:
             yield Wait(_("event"), span.name, since, seq=span.seq, event=span.name)
 
 
@@ -239,13 +239,13 @@ def _failures(found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def _timeline(
-    shown: ExecutionOutline | None, spans: list[timeline.Span], survey: InstanceSurvey, now: datetime
+    shown: ExecutionOutline | None, found: list[spans.Span], survey: InstanceSurvey, now: datetime
 ) -> timeline.Timeline | None:
     if shown is None:
         return None
     started_at = survey.outline[0].recorded_at if survey.outline else shown.started_at
     tasks = [task for task in survey.activities if task.execution_number == shown.number]
-    return timeline.timeline_of(spans, started_at=started_at, ended_at=shown.completed_at, now=now, tasks=tasks)
+    return timeline.timeline_of(found, started_at=started_at, ended_at=shown.completed_at, now=now, tasks=tasks)
 
 
 _BAD = ("Failed", "Terminated")

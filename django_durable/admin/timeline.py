@@ -1,22 +1,21 @@
 """The timeline of one execution: bars in lanes, computed here, drawn by the template as SVG.
 
-From outlines of events to spans, from spans to rows, from rows to bars in percent of the width: the template only
-writes attributes. What overlaps in a row goes to tracks below each other. A row with very many spans is drawn as a
-summary, spans that touch or nearly touch as one bar that says how many it is, so the page of a history of thousands of
-events has hundreds of bars at most.
+From spans to rows, from rows to bars in percent of the width: the template only writes attributes. What overlaps in a
+row goes to tracks below each other. A row with very many spans is drawn as a summary, spans that touch or nearly touch
+as one bar that says how many it is, so the page of a history of thousands of events has hundreds of bars at most.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from ..store.insight import EventOutline, OpenActivity
+from ..client.spans import ACTIVITIES, CANCELED, CHILDREN, DONE, EVENTS, FAILED, OPEN, TIMERS, Span
+from ..store.insight import OpenActivity
 from . import text
 
 GROUP_ABOVE = 40
@@ -31,25 +30,6 @@ TRACK_HEIGHT = 18
 BAR_HEIGHT = 12
 NARROWEST = 0.35
 TICKS = 4
-
-ACTIVITIES, TIMERS, EVENTS, CHILDREN = "activity", "timer", "event", "child"
-DONE, FAILED, CANCELED, OPEN = "done", "failed", "canceled", "open"
-
-
-@dataclass(slots=True)
-class Span:
-    """Something that took from `start` to `end`; `worked_from` is when the last attempt of an activity began."""
-
-    lane: str
-    name: str
-    seq: int
-    start: datetime
-    end: datetime
-    state: str
-    attempt: int = 1
-    worked_from: datetime | None = None
-    due: datetime | None = None
-    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,120 +79,6 @@ class Timeline:
     hidden_rows: int
     length: str
     bar_height: int = BAR_HEIGHT
-
-
-@dataclass(slots=True)
-class Waits:
-    """What an execution has open, by the seq of the event that opened it."""
-
-    activities: dict[int, Span] = field(default_factory=dict)
-    timers: dict[int, Span] = field(default_factory=dict)
-    children: dict[int, Span] = field(default_factory=dict)
-    queues: dict[int, Span] = field(default_factory=dict)
-    events: dict[str, deque[Span]] = field(default_factory=lambda: defaultdict(deque))
-
-    def all(self) -> list[Span]:
-        """Return everything open, in the order it was opened."""
-        found = [*self.activities.values(), *self.timers.values(), *self.children.values(), *self.queues.values()]
-        found += [span for waiting in self.events.values() for span in waiting]
-        return sorted(found, key=lambda span: span.seq)
-
-
-def spans_of(outline: Iterable[EventOutline], now: datetime) -> tuple[list[Span], Waits]:
-    """Return everything that a history says took time, and what of it is open; open spans end now."""
-    spans: list[Span] = []
-    waits = Waits()
-    for event in outline:
-        made = _opened(event, now, waits) or _happened(event)
-        if made is not None:
-            spans.append(made)
-        else:
-            _close(event, waits)
-    return spans, waits
-
-
-def _opened(event: EventOutline, now: datetime, waits: Waits) -> Span | None:
-    """Return the span that an event opens, and note that it is open."""
-
-    def span(lane: str, name: str, **more: Any) -> Span:
-        return Span(lane, name, event.seq, event.recorded_at, max(now, event.recorded_at), OPEN, **more)
-
-    name = event.name or ""
-    match event.kind:
-        case "ActivityScheduled":
-            made = waits.activities[event.seq] = span(ACTIVITIES, name)
-        case "TimerCreated":
-            fire_at = _moment(event.data.get("fire_at_ms"))
-            made = waits.timers[event.seq] = span(TIMERS, _("timer"), due=fire_at)
-        case "SubOrchestrationScheduled":
-            made = waits.children[event.seq] = span(CHILDREN, name, target=event.data.get("instance_id"))
-        case "ExternalSubscribed":
-            made = span(EVENTS, name)
-            waits.events[name].append(made)
-        case "QueueSubscribed":
-            made = waits.queues[event.seq] = span(EVENTS, name)
-        case _:
-            return None
-    return made
-
-
-def _happened(event: EventOutline) -> Span | None:
-    """Return the point of an event that took no time and answers nothing."""
-    if event.kind == "OrchestrationCancelRequested":
-        return Span(EVENTS, _("cancel request"), event.seq, event.recorded_at, event.recorded_at, CANCELED)
-    return None
-
-
-def _close(event: EventOutline, waits: Waits) -> None:
-    """Note that an event ends a span."""
-    source = event.source_seq or 0
-    match event.kind:
-        case "ActivityCompleted":
-            _end(waits.activities.pop(source, None), event, DONE)
-        case "ActivityFailed":
-            _end(waits.activities.pop(source, None), event, FAILED)
-        case "ActivityCancelRequested":
-            _end(waits.activities.pop(source, None), event, CANCELED)
-        case "TimerFired":
-            _end(waits.timers.pop(source, None), event, DONE)
-        case "TimerCanceled":
-            _end(waits.timers.pop(source, None), event, CANCELED)
-        case "SubOrchestrationCompleted":
-            _end(waits.children.pop(source, None), event, DONE)
-        case "SubOrchestrationFailed":
-            _end(waits.children.pop(source, None), event, FAILED)
-        case "SubOrchestrationCancelRequested":
-            if (child := waits.children.get(source)) is not None:
-                child.state = CANCELED
-        case "QueueEventDelivered":
-            _end(waits.queues.pop(source, None), event, DONE)
-        case "QueueSubscriptionCanceled":
-            _end(waits.queues.pop(source, None), event, CANCELED)
-        case "ExternalEvent":
-            waiting = waits.events[event.name or ""]
-            _end(waiting.popleft() if waiting else None, event, DONE)
-        case "ExternalSubscriptionCanceled":
-            for waiting in waits.events.values():
-                for span in [each for each in waiting if each.seq == source]:
-                    waiting.remove(span)
-                    _end(span, event, CANCELED)
-
-
-def _end(span: Span | None, event: EventOutline, state: str) -> None:
-    if span is None:
-        return
-    span.end, span.state = max(event.recorded_at, span.start), state
-    span.attempt = event.data.get("attempt", 1)
-    worked_from = _moment(event.data.get("started_ms"))
-    if worked_from is not None:
-        span.worked_from = min(max(worked_from, span.start), span.end)
-
-
-def _moment(ms: Any) -> datetime | None:
-    return datetime.fromtimestamp(ms / 1000, UTC) if isinstance(ms, int) else None
-
-
-# Drawing.
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from django_durable.admin import timeline
-from django_durable.admin.timeline import CANCELED, DONE, FAILED, OPEN
+from django_durable.client.spans import CANCELED, DONE, FAILED, OPEN, Span, spans_of
 from django_durable.store.insight import EventOutline
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -19,13 +19,13 @@ def event(seq: int, seconds: float, kind: str, name: str | None = None, source: 
     return EventOutline(seq=seq, recorded_at=at(seconds), kind=kind, name=name, source_seq=source, data=data)
 
 
-def spans(*events: EventOutline, now: float = 100) -> dict[int, timeline.Span]:
-    found, _ = timeline.spans_of(events, at(now))
+def spans(*events: EventOutline, now: float = 100) -> dict[int, Span]:
+    found, _ = spans_of(events, at(now))
     return {span.seq: span for span in found}
 
 
 def drawn(*events: EventOutline, ended: float | None = None, now: float = 100) -> timeline.Timeline:
-    found, _ = timeline.spans_of(events, at(now))
+    found, _ = spans_of(events, at(now))
     ended_at = None if ended is None else at(ended)
     made = timeline.timeline_of(found, started_at=START, ended_at=ended_at, now=at(now), tasks=[])
     assert made is not None
