@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from ..client import client, spans
 from ..client.surveying import Bounds, InstanceSurvey
+from ..client.waiting import Waiting, waiting_for
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance
 from ..store.insight import Excerpt, ExecutionOutline, Relative
@@ -194,42 +195,41 @@ def _took(start: datetime, end: datetime | None, now: datetime) -> str:
 
 
 def _waits(survey: InstanceSurvey, waits: spans.Waits, ids: dict[str, int], now: datetime) -> Iterator[Wait]:
-    """Say what an instance waits for: rows say it of activities and timers, its history of everything else."""
-    for message in survey.messages:
-        due = text.moment(message.visible_at, text=text.ago(message.visible_at, now))
-        if message.kind == "OrchestrationStarted":
-            yield Wait(_("start"), "", "", due)
-        elif message.kind == "TimerFired":
-            yield Wait(_("timer"), "", "", format_html("{} {}", _("due"), due), seq=message.source_seq)
-    for task in survey.activities:
-        if task.execution_number != survey.executions[0].number:
-            continue
-        state = _("attempt %(number)s") % {"number": task.attempt}
-        if task.worker_id and task.visible_at > now:
-            state += ", " + _("running on %(worker)s") % {"worker": task.worker_id}
-        elif task.worker_id:
-            state += ", " + _("lease of %(worker)s ran out") % {"worker": task.worker_id}
-        elif task.visible_at > now:
-            state += ", " + _("next try %(ago)s") % {"ago": text.ago(task.visible_at, now)}
-        else:
+    """Say what an instance waits for."""
+    for each in waiting_for(survey, waits):
+        due = text.moment(each.due, text=text.ago(each.due, now)) if each.due else ""
+        since = text.moment(each.since, text=text.ago(each.since, now)) if each.since else ""
+        match each.kind:
+            case "start":
+                yield Wait(_("start"), "", "", due)
+            case "timer":
+                yield Wait(_("timer"), "", "", format_html("{} {}", _("due"), due), seq=each.seq)
+            case "activity":
+                yield _activity(each, since, now)
+            case "child":
+                child = ids.get(each.child or "")
+                link = reverse(CHANGE_PAGE, args=[child]) if child else None
+                yield Wait(_("child"), each.child or each.name, since, each.name, seq=each.seq, link=link)
+            case "queue":
+                yield Wait(_("queue"), each.name, since, seq=each.seq, queue=each.name)
+            case "event":
+                yield Wait(_("event"), each.name, since, seq=each.seq, event=each.name)
+
+
+def _activity(each: Waiting, since: SafeString | str, now: datetime) -> Wait:
+    state = _("attempt %(number)s") % {"number": each.attempt}
+    match each.progress:
+        case "running":
+            state += ", " + _("running on %(worker)s") % {"worker": each.worker_id}
+        case "lost":
+            state += ", " + _("lease of %(worker)s ran out") % {"worker": each.worker_id}
+        case "retrying":
+            state += ", " + _("next try %(ago)s") % {"ago": text.ago(each.due or now, now)}
+        case _:
             state += ", " + _("waiting for a worker")
-        more = [_("tag %(tag)s") % {"tag": task.tag}] if task.tag else []
-        more += [_("session %(session)s") % {"session": task.session_id}] if task.session_id else []
-        since = text.moment(task.created_at, text=text.ago(task.created_at, now))
-        yield Wait(
-            _("activity"), task.name, since, state, ", ".join(more), task.seq,
-            failures=_failures(task.failures),
-        )  # fmt: skip
-    for span in waits.all():
-        since = text.moment(span.start, text=text.ago(span.start, now))
-        if span.lane == spans.CHILDREN:
-            child = ids.get(span.target or "")
-            link = reverse(CHANGE_PAGE, args=[child]) if child else None
-            yield Wait(_("child"), span.target or span.name, since, span.name, seq=span.seq, link=link)
-        elif span.seq in waits.queues:
-            yield Wait(_("queue"), span.name, since, seq=span.seq, queue=span.name)
-        elif span.lane == spans.EVENTS:
-            yield Wait(_("event"), span.name, since, seq=span.seq, event=span.name)
+    more = [_("tag %(tag)s") % {"tag": each.tag}] if each.tag else []
+    more += [_("session %(session)s") % {"session": each.session_id}] if each.session_id else []
+    return Wait(_("activity"), each.name, since, state, ", ".join(more), each.seq, failures=_failures(each.failures))
 
 
 def _failures(found: Sequence[dict[str, Any]]) -> tuple[str, ...]:
