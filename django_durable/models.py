@@ -108,10 +108,15 @@ class Instance(models.Model):
         indexes = [
             models.Index(fields=["runtime_status", "-id"], name="durable_instance_by_status"),
             models.Index(fields=["orchestration", "-id"], name="durable_instance_by_name"),
+            models.Index(fields=["orchestration", "version", "-id"], name="durable_instance_by_version"),
+            models.Index(fields=["created_at"], name="durable_instance_by_start"),
             models.Index(fields=["parent"], name="durable_instance_by_parent", condition=Q(parent__isnull=False)),
             models.Index(fields=["root"], name="durable_instance_by_root", condition=Q(root__isnull=False)),
+            # With the status: what ended lately is counted by it without a look at the rows.
             models.Index(
-                fields=["completed_at"], name="durable_instance_by_end", condition=Q(completed_at__isnull=False)
+                fields=["completed_at", "runtime_status"],
+                name="durable_instance_by_end",
+                condition=Q(completed_at__isnull=False),
             ),
         ]
 

@@ -106,6 +106,24 @@ class OrchestrationFilter(admin.SimpleListFilter):
         return queryset.filter(orchestration=self.value()) if self.value() else queryset
 
 
+class VersionFilter(admin.SimpleListFilter):
+    """By the versions of the orchestration that is chosen, and the one asked for; alone it would name nothing."""
+
+    title = _("version")
+    parameter_name = "version"
+
+    def lookups(self, request: Any, model_admin: Any) -> Any:
+        versions = client.registry.versions(request.GET.get(OrchestrationFilter.parameter_name, ""))
+        asked = request.GET.get(self.parameter_name)
+        return [(each, each) for each in dict.fromkeys([*versions[::-1], *([asked] if asked else [])])]
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices)
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        return queryset.filter(version=self.value()) if self.value() else queryset
+
+
 class StartedFilter(admin.SimpleListFilter):
     title = _("created")
     parameter_name = "created"

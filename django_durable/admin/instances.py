@@ -58,6 +58,7 @@ class InstanceAdmin(admin.ModelAdmin):
     list_filter = (
         changelist.StatusFilter,
         changelist.OrchestrationFilter,
+        changelist.VersionFilter,
         changelist.StartedFilter,
         changelist.ParentFilter,
         changelist.StuckFilter,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from ..client import WorkerRecord, client
 from ..conf import settings
+from ..store.overview import COUNTED
 from . import text
 
 REFRESH_SECONDS = 10
@@ -23,8 +24,10 @@ def page_of(*, workers: bool) -> dict[str, Any]:
     depths = client.get_queue_depths()
     now = timezone.now()
     return {
-        "statuses": [(status.value, text.pill(status), count) for status, count in found.by_status.items()],
-        "total": sum(found.by_status.values()),
+        "statuses": [
+            (status.value, text.pill(status), text.number(count), count >= COUNTED)
+            for status, count in found.by_status.items()
+        ],
         "ended": [(text.pill(status), count) for status, count in found.ended.items()],
         "ended_total": sum(found.ended.values()),
         "failed": found.failed,

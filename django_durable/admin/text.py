@@ -69,6 +69,11 @@ def duration(length: timedelta) -> str:
     return _("%(days)s d %(hours)s h") % {"days": number_format(days, use_l10n=True), "hours": hours}
 
 
+def number(value: int) -> str:
+    """Return a whole number with its thousands apart."""
+    return str(number_format(value, use_l10n=True, force_grouping=True))
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """Return how far a moment is from now, in the past or the future, in the largest unit that fits."""
     if moment > now:
@@ -128,7 +133,7 @@ class PayloadText:
             return ""
         return ngettext(
             "Only the beginning of %(count)s character.", "Only the beginning of %(count)s characters.", self.length
-        ) % {"count": number_format(self.length, use_l10n=True, force_grouping=True)}
+        ) % {"count": number(self.length)}
 
 
 def _first_line(text: str) -> str:

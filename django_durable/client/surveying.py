@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..store import insight
+from ..store import insight, overview
 from .base import ClientBase
 from .twins import twin
 
@@ -85,10 +85,10 @@ class Surveying(ClientBase):
         """Count what nothing has dequeued, by surrogate id, by one query; instances with nothing are missing."""
         return insight.queue_lengths_of(ids, using=self.using)
 
-    def get_overview(self) -> insight.Overview:
+    def get_overview(self) -> overview.Overview:
         """Measure the system: what there is, ended in the last hour, failed in the last 24, waits, and is left over."""
         now = self._clock()
-        return insight.overview(now=now, ended_since=now - HOUR, failed_since=now - DAY, using=self.using)
+        return overview.overview_of(now=now, ended_since=now - HOUR, failed_since=now - DAY, using=self.using)
 
     asurvey_instance = twin(survey_instance)
     acount_queued_events = twin(count_queued_events)

@@ -1,4 +1,4 @@
-"""What operators look at: one instance with everything it has open, and how the whole system is.
+"""What operators look at: one instance, by its surrogate id, with everything it has open.
 
 Everything here is bounded: lists have a limit, and a payload is read as far as it is shown.
 """
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, F, Min, Q, TextField, Value, When
+from django.db.models import Case, Count, F, Q, TextField, Value, When
 from django.db.models.functions import Length, Substr
 
 from .. import models
 from ..engine import events
-from ..engine.states import CLAIMABLE, TERMINAL, ExecutionStatus, RuntimeStatus
-from .filters import InstanceFilter, matching
+from ..engine.states import ExecutionStatus, RuntimeStatus
 
 # Kinds whose data says what a timeline shows, and is small.
 _TELLING = (
@@ -145,38 +144,6 @@ class Relative:
     runtime_status: RuntimeStatus
     created_at: datetime
     completed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OldestTask:
-    """What waits of one tag, "" for none: how many tasks can be claimed, and since when the oldest of them."""
-
-    tag: str
-    waiting: int
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """How the system is.
-
-    Attributes:
-        by_status: Every status, with the number of instances that have it.
-        ended: Instances that ended since the moment asked for, by how.
-        expired_instance_leases: Instances that a worker took and neither renewed nor gave back; `expired_task_leases`
-            are activities. Another worker takes them by itself.
-        oldest_tasks: By tag, the longest wait first.
-    """
-
-    by_status: dict[RuntimeStatus, int]
-    ended: dict[RuntimeStatus, int]
-    failed: int
-    expired_instance_leases: int
-    expired_task_leases: int
-    oldest_tasks: list[OldestTask]
-
-
-# One instance, by its surrogate id.
 
 
 def outline_of(instance: int, execution: int, *, limit: int, using: str) -> list[EventOutline]:
@@ -331,43 +298,6 @@ def relatives_of(instance: int, root: int | None, *, limit: int, using: str) -> 
         )
         for id, parent, instance_id, orchestration, version, status, created_at, completed_at in rows[:limit]
     ]
-
-
-# The whole system.
-
-
-def overview(*, now: datetime, ended_since: datetime, failed_since: datetime, using: str) -> Overview:
-    """Measure the system by five queries; none reads payloads or histories.
-
-    Args:
-        ended_since, failed_since: What ended, and what failed, after these moments is counted.
-    """
-    rows = models.Instance.objects.using(using).order_by().values_list("runtime_status").annotate(number=Count("id"))
-    counted = dict(rows)
-    finished = matching(InstanceFilter(completed_after=ended_since), using=using)
-    ended = dict(finished.values_list("runtime_status").annotate(number=Count("id")))
-    failed = matching(
-        InstanceFilter(completed_after=failed_since, runtime_status=RuntimeStatus.FAILED), using=using
-    ).count()
-    claimed = models.Instance.objects.using(using).filter(runtime_status__in=sorted(CLAIMABLE), lease_until__lt=now)
-    tasks = list(
-        models.ActivityTask.objects.using(using)
-        .filter(visible_at__lte=now)
-        .order_by("tag")
-        .values_list("tag")
-        .annotate(
-            waiting=Count("seq"), since=Min("visible_at"), expired=Count("seq", filter=Q(lease_owner__isnull=False))
-        )
-    )
-    oldest = [OldestTask(tag=tag, waiting=waiting, since=since) for tag, waiting, since, _ in tasks]
-    return Overview(
-        by_status={status: counted.get(status, 0) for status in RuntimeStatus},
-        ended={status: ended.get(status, 0) for status in RuntimeStatus if status in TERMINAL},
-        failed=failed,
-        expired_instance_leases=claimed.count(),
-        expired_task_leases=sum(expired for _, _, _, expired in tasks),
-        oldest_tasks=sorted(oldest, key=lambda each: each.since),
-    )
 
 
 def _cut(column: str, characters: int) -> tuple[Substr, Length]:

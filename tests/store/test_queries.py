@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -319,14 +320,51 @@ def test_reading_a_history_costs_two_queries(django_assert_num_queries):
         assert len(queries.history_of("order-7", using=USING)) == 51
 
 
-def test_a_page_by_status_uses_its_index():
-    ended = {"orchestration": "orders", "version": "1.0.0", "runtime_status": "Completed"}
+@pytest.fixture
+def crowd() -> None:
+    """Three thousand that ended, a few that did not, and what the planner knows of them."""
+    ended = {"version": "1.0.0", "runtime_status": "Completed"}
     times = {"created_at": NOW, "updated_at": NOW, "completed_at": NOW}
-    Instance.objects.bulk_create(Instance(instance_id=f"ended-{n}", **ended, **times) for n in range(3000))
+    names = [f"orders-{number}" for number in range(30)]
+    Instance.objects.bulk_create(
+        Instance(instance_id=f"ended-{n}", orchestration=names[n % 30], **ended, **times) for n in range(3000)
+    )
     start("order-7")
+    Instance.objects.filter(instance_id="ended-7").update(version="0.9.0")
     # The planner goes by statistics, by those of an empty table too.
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE django_durable_instance")
-    found = queries.matching(InstanceFilter(runtime_status="Pending"), using=USING).order_by("-id")[:10]
-    assert "durable_instance_by_status" in found.explain()
-    assert [each.instance_id for each in found] == ["order-7"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "index", "expected"),
+    [
+        ({"runtime_status": "Pending"}, "durable_instance_by_status", ["order-7"]),
+        ({"orchestration": "nothing"}, "durable_instance_by_(name|version)", []),
+        ({"orchestration": "orders-7", "version": "0.9.0"}, "durable_instance_by_version", ["ended-7"]),
+        ({"instance_id_prefix": "order-"}, "instance_(id_[0-9a-f]+_like|1)", ["order-7"]),
+        ({"completed_after": NOW + timedelta(days=1)}, "durable_instance_by_end", []),
+        ({"created_after": NOW + timedelta(days=1)}, "durable_instance_by_start", []),
+    ],
+)
+def test_a_page_is_found_by_an_index_where_few_match(crowd, conditions, index, expected):
+    if connection.vendor == "sqlite" and index.endswith(("_end", "_start")):
+        pytest.skip("SQLite walks by id until a page is full: it would rather not sort.")
+    found = queries.matching(InstanceFilter(**conditions), using=USING).order_by("-id")[:10]
+    assert re.search(index, found.explain())
+    assert [each.instance_id for each in found] == expected
+
+
+def test_a_prefix_of_many_is_walked_and_one_of_few_is_looked_up(crowd):
+    assert len(listed(instance_id_prefix="ended-", limit=5)) == 5
+    assert listed(instance_id_prefix="ended-2999") == ["ended-2999"]
+    assert listed(instance_id_prefix="Ended-2999") == []
+
+
+@pytest.mark.parametrize("last", ["\ud7ff", "\ue000", "\U0010ffff", "z", "é", "鍵"])
+def test_a_prefix_may_end_in_any_letter(last):
+    start(f"a{last}")
+    start(f"a{last}b")
+    start("a")
+    start("b")
+    assert listed(instance_id_prefix=f"a{last}") == [f"a{last}b", f"a{last}"]

@@ -132,6 +132,26 @@ def test_orchestration_filter_offers_registered_names_without_reading_the_table(
     assert sorted(name for name, _ in spec.lookup_choices) == registry.names
 
 
+def test_version_filter_offers_the_versions_of_the_orchestration_that_is_chosen(shop, boss):
+    def offered(query: str) -> list[str]:
+        specs = boss.get(f"{LIST}{query}").context["cl"].filter_specs
+        return [name for each in specs if each.parameter_name == "version" for name, _ in each.lookup_choices]
+
+    shop.client.start_orchestration_versioned("old", "shop.checkout", {"order_id": 1}, "1.0.0")
+    start(shop, "new", orchestration="shop.checkout", input={"order_id": 1})
+    assert offered("") == []
+    assert offered("?orchestration=shop.checkout") == ["1.1.0", "1.0.0"]
+    assert offered("?orchestration=shop.gone&version=7") == ["7"]
+    assert listed(boss.get(f"{LIST}?orchestration=shop.checkout&version=1.0.0")) == ["old"]
+
+
+def test_filters_offer_their_choices_without_a_query(shop, boss):
+    start(shop, "a", orchestration="shop.checkout", input={"order_id": 1})
+    with CaptureQueriesContext(connection) as captured:
+        boss.get(f"{LIST}?orchestration=shop.checkout")
+    assert not [query["sql"] for query in captured if "DISTINCT" in query["sql"]]
+
+
 @pytest.mark.parametrize(
     ("term", "expected"),
     [
