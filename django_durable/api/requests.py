@@ -27,10 +27,10 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo
 
 
 class Text(serializers.CharField):
-    """Text as it was sent: not trimmed, and no number in its place."""
+    """Text as it was sent: not trimmed, not empty, and no number in its place."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, **options)
+        super().__init__(trim_whitespace=False, min_length=1, **options)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -35,6 +36,17 @@ _MEANING = {
     415: "The body is not JSON.",
     406: "The media type that was asked for is not offered.",
 }
+
+
+class NothingElse(OpenApiSerializerExtension):
+    """Says of what is asked that it takes no other names."""
+
+    target_class = "django_durable.api.requests.Asked"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        made = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**made, "additionalProperties": False}
 
 
 def header(name: str, description: str, statuses: Iterable[int], *, type: Any = OpenApiTypes.STR) -> OpenApiParameter:

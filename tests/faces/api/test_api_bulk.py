@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from django_durable.api.views.bulk import OPERATIONS
+
 BULK = "/durable/bulk/"
 
 
@@ -51,7 +53,7 @@ def test_ids_are_answered_one_by_one(api, durable, some) -> None:
     assert durable.client.get_status("waits-0").runtime_status == "Suspended"
 
 
-@pytest.mark.parametrize("operation", ["cancel", "terminate", "suspend", "resume", "prune", "delete"])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_dry_run_changes_nothing_and_foretells_what_happens(api, durable, some, operation) -> None:
     durable.client.suspend_instance("waits-2")
     before = statuses(durable)
@@ -107,3 +109,18 @@ def test_a_bulk_operation_that_is_not_clear_does_nothing(api, durable, some, bod
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
     assert statuses(durable) == before
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_operation_needs_its_own_permission_for_each_instance(api_of, user_with, durable, some, operation) -> None:
+    needed = OPERATIONS[operation].right.codename
+    others = {each.right.codename for each in OPERATIONS.values()} - {needed}
+    before = statuses(durable)
+    asked = {"operation": operation, "instance_ids": list(before)}
+
+    without = api_of(user_with("view_instance", *others)).post(BULK, asked, format="json")
+    blind = api_of(user_with(needed, username="blind")).post(BULK, asked, format="json")
+
+    assert {each["code"] for each in without.json()["results"]} == {"permission_denied"}
+    assert (blind.status_code, blind.json()["code"]) == (403, "permission_denied")
+    assert before == statuses(durable)
