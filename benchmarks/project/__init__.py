@@ -1,0 +1,1 @@
+"""The Django project that django_durable is measured in."""
