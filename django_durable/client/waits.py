@@ -1,7 +1,7 @@
 """Waiting: a condition is looked at, again at every hint, and now and then without one.
 
-The looks make a wait certain; hints, which a wait that lasts asks for, let there be few of them. A wait does not hold a
-connection, a transaction or, in async code, a thread while nothing happens.
+The looks make a wait certain, hints let it end at once. A wait does not hold a connection, a transaction or, in async
+code, a thread while nothing happens; the process has one thread that listens, see `wakeups`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -28,14 +28,9 @@ DEFAULT_TIMEOUT = timedelta(seconds=30)
 SHORTEST_PAUSE = 0.002
 """Seconds between two looks at least, however many hints there are."""
 
-ALONE = 0.05
-"""Seconds until a wait asks for hints: a thread and a connection of their own are too much for the many short waits."""
-
-LONGEST_PAUSE = 0.1
-HINTED_PAUSE = 1.0
-"""Longest pause where there are hints: what a lost one may cost."""
-
-GROWTH = 1.5
+LONGEST_PAUSE, GROWTH = 0.1, 1.5
+HINTED_PAUSE, HINTED_GROWTH = 1.0, 4.0
+"""Where there are hints. The longest pause is what a lost one may cost."""
 
 
 class Reading(Protocol):
@@ -89,13 +84,13 @@ class Wait(Generic[R, T]):
         if (found := self._first()) is not None:
             return found[0]
         bell = threading.Event()
-        with ExitStack() as stack:
-            for pause in self._pauses(started, stack, bell.set):
-                time.sleep(SHORTEST_PAUSE)
-                bell.wait(pause)
-                bell.clear()
+        with self._hints(bell.set) as hinted:
+            for pause in self._pauses(started, hinted):
+                if bell.wait(pause):
+                    bell.clear()
                 if (found := self._look()) is not None:
                     return found[0]
+                time.sleep(SHORTEST_PAUSE)
         return self._expired(self._seen)
 
     async def arun(self) -> T:
@@ -110,9 +105,8 @@ class Wait(Generic[R, T]):
             with suppress(RuntimeError):  # The loop was closed by somebody who did not let this wait end.
                 loop.call_soon_threadsafe(bell.set)
 
-        with ExitStack() as stack:
-            for pause in self._pauses(started, stack, ring):
-                await asyncio.sleep(SHORTEST_PAUSE)
+        with self._hints(ring) as hinted:
+            for pause in self._pauses(started, hinted):
                 # Not asyncio.wait_for, which in Python 3.11 loses a cancellation that comes with the bell.
                 timer = loop.call_later(pause, bell.set)
                 try:
@@ -122,6 +116,7 @@ class Wait(Generic[R, T]):
                 bell.clear()
                 if (found := await sync_to_async(self._look)()) is not None:
                     return found[0]
+                await asyncio.sleep(SHORTEST_PAUSE)
         return self._expired(self._seen)
 
     def _first(self) -> tuple[T] | None:
@@ -138,23 +133,25 @@ class Wait(Generic[R, T]):
         self._seen = self._read()
         return self._pick(self._seen)
 
-    def _pauses(self, started: float, stack: ExitStack, ring: Callable[[], object]) -> Iterator[float]:
-        """Yield how many seconds to wait for `ring` before each further look, until the time is over."""
-        pause, longest, alone = SHORTEST_PAUSE, LONGEST_PAUSE, True
+    def _pauses(self, started: float, hinted: bool) -> Iterator[float]:
+        """Yield how many seconds to wait for a hint before each further look, until the time is over."""
+        pause = SHORTEST_PAUSE
+        longest, growth = (HINTED_PAUSE, HINTED_GROWTH) if hinted else (LONGEST_PAUSE, GROWTH)
         while (left := started + self._seconds - time.monotonic()) > 0:
-            if alone and self._seconds - left >= ALONE:
-                alone = False
-                stack.callback(self._subscribe(ring).close)
-                if wakeups.Hub.of(self._using).gives_hints:
-                    longest = HINTED_PAUSE
             yield min(pause, left)
-            pause = min(pause * GROWTH, longest)
+            pause = min(pause * growth, longest)
 
-    def _subscribe(self, ring: Callable[[], object]) -> wakeups.Subscription:
-        """Call `ring` at each hint that matters, from the hub's thread."""
+    @contextmanager
+    def _hints(self, ring: Callable[[], object]) -> Iterator[bool]:
+        """Call `ring` at each hint that matters, from the hub's thread. Yields: whether there can be any."""
 
         def heard(hint: wakeups.Hint) -> None:
             if hint.instances is None or self._seen.id in hint.instances:
                 ring()
 
-        return wakeups.Hub.of(self._using).subscribe(heard)
+        hub = wakeups.Hub.of(self._using)
+        subscription = hub.subscribe(heard)
+        try:
+            yield hub.gives_hints
+        finally:
+            subscription.close(linger=True)

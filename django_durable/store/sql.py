@@ -19,6 +19,8 @@ import msgspec
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from . import prepared
+
 HEAVY = 1_000_000
 """Characters of a JSON parameter from which on rows are inserted one by one: escaping large payloads costs more."""
 
@@ -66,14 +68,14 @@ def table(model: type[Model]) -> str:
 
 def execute(connection: BaseDatabaseWrapper, statement: str, params: Sequence[Any] = ()) -> int:
     """Run a statement that returns no rows. Returns: how many rows it changed."""
-    with connection.cursor() as cursor:
+    with prepared.cursor(connection) as cursor:
         cursor.execute(statement, params)
         return int(cursor.rowcount)
 
 
 def fetch(connection: BaseDatabaseWrapper, statement: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement and return its rows."""
-    with connection.cursor() as cursor:
+    with prepared.cursor(connection) as cursor:
         cursor.execute(statement, params)
         return list(cursor.fetchall())
 

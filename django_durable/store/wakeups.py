@@ -3,8 +3,8 @@
 PostgreSQL: NOTIFY in the transaction, so it arrives after the commit and not at all after a rollback, and LISTEN on a
 connection of its own. SQLite: a connection of its own asks `PRAGMA data_version`, which changes with every commit of
 another connection and reads no page. One `Hub` per process and database serves every subscriber with one thread, which
-ends with the last of them. Whatever was missed while there was no connection is made up for by one hint to look at
-everything, after each connect.
+ends with the last of them, or some time later where that one expects others to come. Whatever was missed while there
+was no connection is made up for by one hint to look at everything, after each connect.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 import selectors
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.core import mail
 from django.db import DatabaseError, InterfaceError, connections
 
 from ..conf import settings
@@ -27,6 +29,9 @@ INSTANCES_NAMED = 100
 
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 QUICK_SECONDS, SLOW_SECONDS = 0.001, 0.01
+LINGER_SECONDS = 60.0
+"""How long the thread outlives subscribers of the kind that comes again soon: connecting costs more than listening."""
+
 CONNECTION = {
     "connect_timeout": 10,
     "fallback_application_name": "django_durable hints",
@@ -80,9 +85,13 @@ class Subscription:
         self._hub = hub
         self.callback = callback
 
-    def close(self) -> None:
-        """End it; a second time does nothing. Does not wait for the hub's thread."""
-        self._hub._remove(self)
+    def close(self, *, linger: bool = False) -> None:
+        """End it; a second time does nothing. Does not wait for the hub's thread.
+
+        Args:
+            linger: If it was the last one, let the thread stay ready for the next for a while.
+        """
+        self._hub._remove(self, LINGER_SECONDS if linger and not _in_tests() else 0.0)
 
 
 class Hub:
@@ -120,11 +129,14 @@ class Hub:
         return connection.vendor == "sqlite" and not _in_memory(connection)
 
     def subscribe(self, callback: Callable[[Hint], None]) -> Subscription:
-        """Start calling `callback`; the first subscriber starts the thread."""
+        """Start calling `callback`, first of all with a hint to look at everything. The first subscriber starts the
+        thread."""
         subscription = Subscription(self, callback)
         with self._lock:
             self._subscriptions += (subscription,)
-            if self._stop is None and self.gives_hints:
+            if self._stop is not None and self._stop.revoke():
+                callback(ANYTHING)  # The thread will not connect anew, which would be its first hint.
+            elif self.gives_hints:
                 self._stop = _Stop()
                 source = _listen if connections[self._using].vendor == "postgresql" else _watch
                 threading.Thread(
@@ -135,12 +147,15 @@ class Hub:
                 ).start()
         return subscription
 
-    def _remove(self, subscription: Subscription) -> None:
+    def _remove(self, subscription: Subscription, linger: float) -> None:
         with self._lock:
+            if subscription not in self._subscriptions:
+                return
             self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
             if not self._subscriptions and self._stop is not None:
-                self._stop.set()
-                self._stop = None
+                self._stop.set(linger)
+                if not linger:
+                    self._stop = None
 
     def _publish(self, hint: Hint) -> None:
         for subscription in self._subscriptions:
@@ -150,22 +165,43 @@ class Hub:
 os.register_at_fork(after_in_child=Hub._forget)
 
 
+def _in_tests() -> bool:
+    """Tell whether Django's test environment is set up: its databases are taken away between tests and at the end."""
+    return hasattr(mail, "outbox")
+
+
 class _Stop:
-    """A flag that also ends a wait for a socket. Set once, by others; closed by the thread that it ends."""
+    """A flag that also ends a wait for a socket, at once or at a deadline. Closed by the thread that it ends."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._deadline: float | None = None
+        self._lock = threading.Lock()
         self._reader, self._writer = os.pipe()
 
-    def set(self) -> None:
-        os.write(self._writer, b"!")  # Before the flag: the thread closes the pipe once it sees that.
-        self._event.set()
+    def set(self, after: float = 0.0) -> None:
+        """Set it now, or in some seconds unless that is revoked."""
+        with self._lock:
+            if after:
+                self._deadline = time.monotonic() + after
+            elif not self._event.is_set():
+                os.write(self._writer, b"!")  # Before the flag: the thread closes the pipe once it sees that.
+                self._event.set()
+
+    def revoke(self) -> bool:
+        """Take back what was to come. Returns: False where it is set already."""
+        with self._lock:
+            self._deadline = None
+            return not self._event.is_set()
 
     def is_set(self) -> bool:
-        return self._event.is_set()
+        with self._lock:
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._event.set()
+            return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        return self._event.wait(seconds)
+        return self._event.wait(seconds) or self.is_set()
 
     def fileno(self) -> int:
         return self._reader
@@ -204,7 +240,7 @@ def _listen(using: str, publish: Publish, stop: _Stop) -> None:
                 selector.register(connection, selectors.EVENT_READ)
                 selector.register(stop, selectors.EVENT_READ)
                 while not stop.is_set():
-                    selector.select()
+                    selector.select(LINGER_SECONDS)
                     if payloads := [each.payload for each in connection.notifies(timeout=0)]:
                         publish(_merged(payloads))
         except (psycopg.Error, OSError):

@@ -220,7 +220,6 @@ def test_a_wait_inside_a_transaction_is_refused_unless_the_answer_is_there(clien
 
 def test_a_wait_ends_without_any_hint(client, run, monkeypatch):
     client.start_orchestration("order-7", "orders.checkout", 7)
-    monkeypatch.setattr(waits, "ALONE", 0.0)
     monkeypatch.setattr(wakeups.Hub, "gives_hints", property(lambda hub: False))
     with after_the_first_look(monkeypatch, run):
         assert client.wait_for_orchestration("order-7", LONG).finished
@@ -230,8 +229,8 @@ def test_a_wait_ends_by_a_hint_alone(client, run, monkeypatch):
     client.start_orchestration("order-7", "orders.checkout", 7)
     subscribed = threading.Event()
 
-    def pauses(wait, started, stack, ring):
-        stack.callback(wait._subscribe(ring).close)
+    def pauses(wait, started, hinted):
+        assert hinted
         subscribed.set()
         while True:
             yield 100.0
@@ -245,11 +244,10 @@ def test_a_wait_ends_by_a_hint_alone(client, run, monkeypatch):
         assert client.wait_for_orchestration("order-7", LONG).finished
 
 
-def test_a_wait_that_lasts_asks_for_hints_and_lets_them_go_at_its_end(client, run, monkeypatch):
+def test_a_wait_asks_for_hints_after_its_first_look_and_lets_them_go_at_its_end(client, run, monkeypatch):
     key = started(client)
     hub = wakeups.Hub.of("default")
     seen = []
-    monkeypatch.setattr(waits, "ALONE", 0.0)
     look = waits.Wait._look
     monkeypatch.setattr(waits.Wait, "_look", lambda wait: seen.append(len(hub._subscriptions)) or look(wait))
     with pytest.raises(WaitTimeout):
@@ -260,15 +258,19 @@ def test_a_wait_that_lasts_asks_for_hints_and_lets_them_go_at_its_end(client, ru
 def test_a_hint_about_other_instances_wakes_nobody(client, run, monkeypatch):
     key = started(client)
     callbacks = []
-    monkeypatch.setattr(wakeups.Hub, "subscribe", lambda hub, callback: callbacks.append(callback))
+    monkeypatch.setattr(
+        wakeups.Hub,
+        "subscribe",
+        lambda hub, callback: callbacks.append(callback) or wakeups.Subscription(hub, callback),
+    )
     wait = client.wait_for_orchestration._plan_of_wait(client, key, MOMENT)
     rung = []
     wait._look()
-    wait._subscribe(lambda: rung.append(1))
-    callbacks[0](wakeups.Hint(instances=frozenset({wait._seen.id + 1})))
-    assert rung == []
-    callbacks[0](wakeups.Hint(instances=frozenset({wait._seen.id})))
-    callbacks[0](wakeups.Hint(instances=None))
+    with wait._hints(lambda: rung.append(1)):
+        callbacks[0](wakeups.Hint(instances=frozenset({wait._seen.id + 1})))
+        assert rung == []
+        callbacks[0](wakeups.Hint(instances=frozenset({wait._seen.id})))
+        callbacks[0](wakeups.Hint(instances=None))
     assert rung == [1, 1]
 
 
@@ -296,8 +298,6 @@ def test_an_async_wait_holds_no_thread_while_it_waits(client, run, monkeypatch):
     for key in keys:
         client.start_orchestration(key, "orders.checkout", 7)
 
-    monkeypatch.setattr(waits, "ALONE", 0.0)
-
     async def wait() -> list[bool]:
         before = threading.active_count()
         tasks = [asyncio.create_task(client.await_for_orchestration(key, LONG)) for key in keys]
@@ -312,7 +312,6 @@ def test_an_async_wait_holds_no_thread_while_it_waits(client, run, monkeypatch):
 
 def test_an_async_wait_can_be_canceled(client, run, monkeypatch):
     key = started(client)
-    monkeypatch.setattr(waits, "ALONE", 0.0)
 
     async def wait() -> None:
         with pytest.raises(TimeoutError):

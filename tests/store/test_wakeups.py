@@ -120,6 +120,29 @@ def test_the_thread_ends_with_the_last_subscriber_and_starts_again_with_the_next
     again.wait_for(lambda hint: hint.work)
 
 
+def test_the_thread_outlives_a_subscriber_that_lingers_and_serves_the_next(listen, monkeypatch):
+    monkeypatch.setattr(wakeups, "_in_tests", lambda: False)
+    first = listen().ready()
+    first._subscription.close(linger=True)
+    [thread] = threads()
+    second = listen().ready()
+    assert threads() == [thread]
+    start("order-7")
+    second.wait_for(lambda hint: hint.work)
+    second.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_thread_that_lingers_ends_when_nobody_comes(listen, monkeypatch):
+    monkeypatch.setattr(wakeups, "_in_tests", lambda: False)
+    monkeypatch.setattr(wakeups, "LINGER_SECONDS", 0.01)
+    listen()._subscription.close(linger=True)
+    [thread] = threads()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_a_callback_may_close_its_own_subscription():
     subscriptions, done = [], threading.Event()
 
