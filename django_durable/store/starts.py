@@ -11,29 +11,23 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..engine.events import OrchestrationStarted, Payload
 from ..engine.states import ExecutionStatus, RuntimeStatus
-from ..models import Execution, Instance
+from ..models import Execution, InboxMessage, Instance
 from . import sql
-from .inbox import Delivery, deliver
+from .inbox import COLUMNS, Delivery, deliver
 
 _INSTANCE = (
-    "instance_id",
-    "orchestration",
-    "version",
-    "runtime_status",
-    "execution_number",
-    "history_length",
-    "parent_id",
-    "parent_execution",
-    "parent_seq",
-    "root_id",
-    "custom_status_version",
-    "revision",
-    "lease_token",
-    "turn_attempts",
-    "created_at",
-    "updated_at",
+    *("instance_id", "orchestration", "version", "parent_id", "parent_execution", "parent_seq", "root_id"),
+    *("runtime_status", "execution_number", "history_length", "custom_status_version", "revision", "lease_token"),
+    *("turn_attempts", "created_at", "updated_at"),
 )
 _EXECUTION = ("instance_id", "number", "version", "status", "input", "started_at")
+_GIVEN = (
+    "instance_id text, orchestration text, version text, parent_id bigint, parent_execution bigint, parent_seq bigint, "
+    "root_id bigint, input text, kind text, name text, source_seq bigint, payload text, data text, "
+    "visible_at timestamptz, created_at timestamptz"
+)
+_NEW = (RuntimeStatus.PENDING.value, 1, 0, 0, 1, 0, 0)
+"""Status, execution, length, version of the custom status, revision, lease token and attempts of a new instance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +63,62 @@ def insert_instances(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance
     Writes: Instance, Execution, InboxMessage; in the transaction that is open.
     """
     unique = list({row.instance_id: row for row in reversed(rows)}.values())[::-1]
+    insert = _insert_in_turn if sql.one_writer(connection) else _insert_at_once
+    return insert(connection, unique, now) if unique else {}
+
+
+def _insert_at_once(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime) -> dict[str, int]:
+    """Insert into the three tables by one statement: what a start costs is how many statements it takes."""
     at = sql.moment(connection, now)
-    inserted = sql.insert_rows(
+    given = [
+        (
+            *(row.instance_id, row.orchestration, row.version),
+            *(row.parent, row.parent_execution, row.parent_seq, row.root, row.input),
+            *(*_first_fact(row).columns(), sql.moment(connection, row.start_at) or at, at),
+        )
+        for row in rows
+    ]
+    created = sql.fetch(
         connection,
-        Instance,
-        _INSTANCE,
-        [
-            (
-                *(row.instance_id, row.orchestration, row.version, RuntimeStatus.PENDING.value, 1, 0),
-                *(row.parent, row.parent_execution, row.parent_seq, row.root),
-                *(0, 1, 0, 0, at, at),
-            )
-            for row in unique
-        ],
-        "ON CONFLICT (instance_id) DO NOTHING RETURNING instance_id, id",
+        f"""
+        WITH given AS MATERIALIZED (SELECT * FROM {sql.rows(connection, "rows", _GIVEN, len(given))}),
+        created AS (
+            INSERT INTO {sql.table(Instance)} ({", ".join(_INSTANCE)})
+            SELECT {", ".join(_INSTANCE[:7])}, {sql.marks(_NEW)}, created_at, created_at FROM given
+            ON CONFLICT (instance_id) DO NOTHING RETURNING id, instance_id
+        ),
+        executions AS (
+            INSERT INTO {sql.table(Execution)} ({", ".join(_EXECUTION)})
+            SELECT created.id, 1, version, '{ExecutionStatus.RUNNING}', input, created_at
+            FROM created JOIN given USING (instance_id)
+        ),
+        messages AS (
+            INSERT INTO {sql.table(InboxMessage)} ({", ".join(COLUMNS)})
+            SELECT created.id, 1, kind, name, source_seq, payload, data, visible_at, FALSE, created_at
+            FROM created JOIN given USING (instance_id)
+        )
+        SELECT instance_id, id FROM created
+        """,
+        [sql.pack(_GIVEN, given), *_NEW],
     )
-    created: dict[str, int] = dict(inserted)
-    new = [(created[row.instance_id], row) for row in unique if row.instance_id in created]
-    sql.insert_rows(
-        connection,
-        Execution,
-        _EXECUTION,
-        [(pk, 1, row.version, ExecutionStatus.RUNNING.value, row.input, at) for pk, row in new],
-    )
+    return dict(created)
+
+
+def _insert_in_turn(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime) -> dict[str, int]:
+    """Insert into one table after the other: SQLite takes no INSERT within a statement."""
+    at = sql.moment(connection, now)
+    instances = [
+        (
+            *(row.instance_id, row.orchestration, row.version),
+            *(row.parent, row.parent_execution, row.parent_seq, row.root, *_NEW, at, at),
+        )
+        for row in rows
+    ]
+    taken = "ON CONFLICT (instance_id) DO NOTHING RETURNING instance_id, id"
+    created: dict[str, int] = dict(sql.insert_rows(connection, Instance, _INSTANCE, instances, taken))
+    new = [(created[row.instance_id], row) for row in rows if row.instance_id in created]
+    executions = [(pk, 1, row.version, ExecutionStatus.RUNNING.value, row.input, at) for pk, row in new]
+    sql.insert_rows(connection, Execution, _EXECUTION, executions)
     deliver(connection, [Delivery(pk, _first_fact(row), 1, row.start_at) for pk, row in new], now)
     return created
 
