@@ -172,7 +172,19 @@ class Retaining(ClientBase):
         """
         return retention.prune_instances(filter or InstanceFilter(), options or PruneOptions(), using=self.using)
 
+    def count_deletable_instances(self, filter: InstanceFilter | None = None) -> int:
+        """Count the finished root instances that `delete_instance_bulk` would delete in the end."""
+        return retention.count_deletable(filter or InstanceFilter(), using=self.using)
+
+    def count_prunable_executions(
+        self, filter: InstanceFilter | None = None, options: PruneOptions | None = None
+    ) -> int:
+        """Count the executions that `prune_executions_bulk` would delete in the end."""
+        return retention.count_prunable(filter or InstanceFilter(), options or PruneOptions(), using=self.using)
+
     adelete_instance = twin(delete_instance)
     adelete_instance_bulk = twin(delete_instance_bulk)
     aprune_executions = twin(prune_executions)
     aprune_executions_bulk = twin(prune_executions_bulk)
+    acount_deletable_instances = twin(count_deletable_instances)
+    acount_prunable_executions = twin(count_prunable_executions)

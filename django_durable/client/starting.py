@@ -73,7 +73,7 @@ class Starting(ClientBase):
         latest = self.registry.get_orchestration(definition.name)
         payload = definition.encode_call(args, kwargs)
         started = self._start(
-            _new_id(definition) if instance_id is None else instance_id,
+            new_instance_id(definition.name) if instance_id is None else instance_id,
             definition,
             payload,
             self._start_at(start_at, None),
@@ -139,6 +139,6 @@ class Starting(ClientBase):
     aenqueue_event = twin(enqueue_event)
 
 
-def _new_id(definition: Orchestration[Any, Any]) -> str:
-    """Return an id for a start that gave none, readable in a list: `checkout-1f0c...`."""
-    return f"{definition.name.rpartition('.')[2]}-{uuid.uuid4().hex}"
+def new_instance_id(orchestration: str) -> str:
+    """Return an id for a start that was given none, readable in a list: `checkout-1f0c...`."""
+    return f"{orchestration.rpartition('.')[2]}-{uuid.uuid4().hex}"

@@ -55,6 +55,14 @@ class Watching(ClientBase):
         """Tell whether the database answers and has the tables, by one cheap query."""
         return health.answers(self.using)
 
+    def get_backlog(self) -> health.Backlog:
+        """Return what has waited longest of all that is due, by three cheap queries."""
+        return health.backlog(self._clock(), using=self.using)
+
+    def list_unapplied_migrations(self) -> list[str]:
+        """Return the names of the library's migrations that the database lacks."""
+        return health.unapplied_migrations(self.using)
+
     def _status_reader(self, instance_id: str) -> Callable[[], StatusRecord]:
         instance_id, using = self._checked_id(instance_id), self.using
         return lambda: queries.status_of(instance_id, using=using)
@@ -64,3 +72,5 @@ class Watching(ClientBase):
     aget_kv_payload = twin(get_kv_payload)
     aoutline_executions = twin(outline_executions)
     ais_reachable = twin(is_reachable)
+    aget_backlog = twin(get_backlog)
+    alist_unapplied_migrations = twin(list_unapplied_migrations)

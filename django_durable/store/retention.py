@@ -100,10 +100,8 @@ def delete_instances(filter: InstanceFilter, *, using: str) -> DeleteResult:
             1,000 where it has none; call again until nothing is deleted.
     Writes: as `delete_instance`; one transaction.
     """
-    live_descendant = models.Instance.objects.using(using).filter(root=OuterRef("pk")).exclude(_FINISHED)
-    candidates = matching(filter, using=using).filter(_FINISHED, ~Exists(live_descendant), parent__isnull=True)
     with write_transaction(using):
-        ids = list(candidates.order_by("id").values_list("id", flat=True)[: filter.limit or BULK_LIMIT])
+        ids = list(_deletable(filter, using).order_by("id").values_list("id", flat=True)[: filter.limit or BULK_LIMIT])
         # A descendant of a finished root can still start children: what was read is read again once it is locked.
         parts = trees.chunks(ids)
         roots = [each for part in parts for each in trees.lock(Q(id__in=part), using=using)]
@@ -112,6 +110,11 @@ def delete_instances(filter: InstanceFilter, *, using: str) -> DeleteResult:
         doomed = [each.id for each in roots if each.id not in kept]
         doomed += [each.id for each in members if each.root not in kept]
         return _delete(doomed, using)
+
+
+def count_deletable(filter: InstanceFilter, *, using: str) -> int:
+    """Count the roots that `delete_instances` would delete, were it called until nothing is left. One query."""
+    return _deletable(filter, using).count()
 
 
 def prune_executions(instance_id: str, options: PruneOptions, *, using: str) -> PruneResult:
@@ -139,6 +142,11 @@ def prune_instances(filter: InstanceFilter, options: PruneOptions, *, using: str
     with write_transaction(using):
         found = matching(filter, using=using).filter(prunable).order_by("id").values_list("id", flat=True)
         return _prune(list(found[: filter.limit or BULK_LIMIT]), options, using)
+
+
+def count_prunable(filter: InstanceFilter, options: PruneOptions, *, using: str) -> int:
+    """Count the executions that `prune_instances` would delete, were it called until nothing is left. One query."""
+    return _prunable(options, using).filter(instance__in=matching(filter, using=using)).count()
 
 
 _FINISHED = Q(runtime_status__in=sorted(TERMINAL))
@@ -198,6 +206,12 @@ _TABLES: tuple[type[Any], ...] = (
     models.HistoryEvent,
     models.Execution,
 )
+
+
+def _deletable(filter: InstanceFilter, using: str) -> QuerySet[models.Instance]:
+    """Return the finished roots that match, without those of which a descendant has not finished."""
+    live_descendant = models.Instance.objects.using(using).filter(root=OuterRef("pk")).exclude(_FINISHED)
+    return matching(filter, using=using).filter(_FINISHED, ~Exists(live_descendant), parent__isnull=True)
 
 
 def _prunable(options: PruneOptions, using: str) -> QuerySet[models.Execution]:

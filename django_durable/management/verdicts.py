@@ -1,0 +1,73 @@
+"""Replays histories, those of instances or exported ones, and says of each whether the code fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..client import client
+from ..engine import transcript
+from ..engine.errors import InstanceNotFound, NotRegistered
+from ..engine.events import HistoryEvent, OrchestrationStarted
+from ..engine.verification import DAMAGED, Mismatch, described, mismatch_of
+from .replaying import Exported, Stored, Verdict
+
+
+def check(subjects: list[Stored | Exported]) -> list[Verdict]:
+    """Replay some histories, one after the other; instances that are gone are left out."""
+    found = (_of_stored(each) if isinstance(each, Stored) else _of_exported(each) for each in subjects)
+    return [verdict for verdict in found if verdict is not None]
+
+
+def _of_stored(subject: Stored) -> Verdict | None:
+    environment = client.registry.environment
+    mismatch: Mismatch | None = None
+    history: list[HistoryEvent] = []
+    try:
+        history = client.read_execution_history(subject.instance_id)
+        if history:
+            mismatch = mismatch_of(environment, history)
+        else:
+            environment.orchestration(subject.orchestration, subject.version)
+    except InstanceNotFound:
+        return None
+    except (NotRegistered, ValueError) as error:
+        mismatch = described(error)
+    started = _start_of(history)
+    return Verdict(
+        label=subject.instance_id,
+        instance_id=subject.instance_id,
+        execution=1 if started is None else started.execution,
+        orchestration=subject.orchestration,
+        version=subject.version if started is None else started.version,
+        runtime_status=subject.runtime_status,
+        events=len(history),
+        mismatch=mismatch,
+    )
+
+
+def _of_exported(subject: Exported) -> Verdict:
+    try:
+        data: Any = json.loads(subject.text)
+        history = transcript.load(data if isinstance(data, Mapping) else {})
+    except (ValueError, RecursionError) as error:
+        return Verdict(label=subject.label, mismatch=Mismatch(code=DAMAGED, detail=f"No exported history: {error}"))
+    started = _start_of(history)
+    if started is None:
+        mismatch = Mismatch(code=DAMAGED, detail="The history does not begin with the start of an orchestration.")
+        return Verdict(label=subject.label, events=len(history), mismatch=mismatch)
+    return Verdict(
+        label=subject.label,
+        instance_id=started.instance_id,
+        execution=started.execution,
+        orchestration=started.name,
+        version=started.version,
+        events=len(history),
+        mismatch=mismatch_of(client.registry.environment, history),
+    )
+
+
+def _start_of(history: list[HistoryEvent]) -> OrchestrationStarted | None:
+    fact = history[0].fact if history else None
+    return fact if isinstance(fact, OrchestrationStarted) else None
