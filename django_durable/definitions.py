@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -85,6 +85,10 @@ class Definition:
     def signature(self) -> inspect.Signature:
         """The parameters a caller gives, without `ctx`."""
         return self._binding.signature
+
+    def misfits(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Return what is wrong with arguments given by name, by parameter; empty where each of them fits its hint."""
+        return self._binding.misfits(given)
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the input payload."""

@@ -12,32 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from ..definitions import Orchestration
 from ..engine.errors import DurableError
-from .text import NOTHING
+from .inputs import JsonField, field_of, json_of, moment_input
 
 PREFIX = "input-"
 WHOLE = "input"
-_NO, _YES = "false", "true"
-
-
-class JsonField(forms.CharField):
-    """One JSON value in a text area."""
-
-    def __init__(self, **options: Any) -> None:
-        looks = {"rows": 6, "cols": 60, "class": "vLargeTextField durable-code", "spellcheck": "false"}
-        super().__init__(widget=forms.Textarea(attrs=looks), **options)
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return None
-        try:
-            return json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise ValidationError(_("This is not JSON: %(error)s") % {"error": error}, code="invalid") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 class ReasonForm(forms.Form):
@@ -82,7 +60,7 @@ class StartForm(forms.Form):
     )  # fmt: skip
     start_at = forms.DateTimeField(
         label=gettext_lazy("Not before"), required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
+        widget=moment_input(),
         help_text=gettext_lazy("Left empty, it starts at once."),
     )  # fmt: skip
 
@@ -93,7 +71,8 @@ class StartForm(forms.Form):
         properties = self.schema.get("properties", {})
         self.by_name = properties.keys() == definition.signature.parameters.keys()
         if not self.by_name:
-            self.fields[WHOLE] = JsonField(label=_("Input"), required=False, help_text=_("JSON; left empty, null."))
+            options = {"label": _("Input"), "required": False, "help_text": _("JSON; left empty, null.")}
+            self.fields[WHOLE] = json_of(self.schema, options)
         elif properties:
             required = self.schema.get("required", ())
             shared = self.schema.get("$defs", {})
@@ -111,6 +90,10 @@ class StartForm(forms.Form):
         if self.errors:
             return given
         value = self._by_name(given) if self.by_name else given.get(WHOLE)
+        if self.by_name and (wrong := self.definition.misfits(value or {})):
+            for name, reason in wrong.items():
+                self.add_error(PREFIX + name, ValidationError(reason, code="input"))
+            return given
         try:
             self.definition.decode_call(self.definition.encode_input(value))
         except DurableError as error:
@@ -120,53 +103,12 @@ class StartForm(forms.Form):
 
     def _by_name(self, given: dict[str, Any]) -> dict[str, Any] | None:
         found = {
-            name.removeprefix(PREFIX): value
+            name.removeprefix(PREFIX): None if value in ("", None) else value
             for name, value in given.items()
-            if name.startswith(PREFIX) and (self.fields[name].required or value not in (None, ""))
+            if name.startswith(PREFIX) and (value not in (None, "") or self._is_sent_empty(name))
         }
         return found or None
 
-
-def field_of(name: str, schema: dict[str, Any], *, required: bool) -> forms.Field:
-    """Return the form field for one parameter; what is no scalar is asked for as JSON."""
-    kind = resolved(schema)
-    if not required:
-        # Left empty it is left out, so nothing else has to stand for null.
-        kind = resolved({"$defs": schema.get("$defs", {}), **without_null(kind)})
-    options: dict[str, Any] = {"label": name, "required": required}
-    if schema.get("default") is not None:
-        options["help_text"] = _("Left empty: %(default)s") % {"default": json.dumps(schema["default"])}
-    if isinstance(kind.get("enum"), list) and all(isinstance(each, str) for each in kind["enum"]):
-        choices = [(each, each) for each in kind["enum"]]
-        return forms.ChoiceField(choices=choices if required else [("", NOTHING), *choices], **options)
-    match kind.get("type"), kind.get("format"):
-        case "integer", _:
-            return forms.IntegerField(min_value=kind.get("minimum"), max_value=kind.get("maximum"), **options)
-        case "number", _:
-            return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **options)
-        case "boolean", _:
-            choices = [(_YES, gettext_lazy("Yes")), (_NO, gettext_lazy("No"))]
-            return forms.TypedChoiceField(
-                choices=choices if required else [("", NOTHING), *choices],
-                coerce=lambda text: text == _YES,
-                empty_value=None,
-                **options,
-            )
-        case "string", "date":
-            return forms.DateField(widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), **options)
-        case "string", _:
-            return forms.CharField(widget=forms.TextInput(attrs={"size": 60}), **options)
-    return JsonField(**{"help_text": "JSON", **options})
-
-
-def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what a schema refers to, where all it does is refer."""
-    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
-    found: dict[str, Any] = schema.get("$defs", {}).get(name, schema)
-    return found
-
-
-def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what a schema allows besides null, where that is one thing."""
-    others = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
-    return others[0] if len(others) == 1 else schema
+    def _is_sent_empty(self, name: str) -> bool:
+        field: Any = self.fields[name]
+        return field.required or field.sends_null

@@ -159,7 +159,7 @@ class InstanceAdmin(admin.ModelAdmin):
         if instance.parent is None:
             return text.NOTHING
         address = self._address("change", instance.parent_id)
-        return format_html('<a href="{}">{}</a>', address, instance.parent.instance_id)
+        return format_html('<a href="{}" title="{}">{}</a>', address, *[instance.parent.instance_id] * 2)
 
     # Pages.
 

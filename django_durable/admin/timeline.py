@@ -8,9 +8,9 @@ as one bar that says how many it is, so the page of a history of thousands of ev
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from django.utils.translation import gettext as _
 
@@ -34,7 +34,10 @@ TICKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar with its geometry as text of SVG attributes; its part from `work_x` on is the last attempt."""
+    """A bar with its geometry as text of SVG attributes.
+
+    Its part from `work_x` on is the last attempt; `failed` are x and width of the attempts before.
+    """
 
     x: str
     width: str
@@ -44,6 +47,7 @@ class Bar:
     state: str
     title: str
     seq: int
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,11 @@ def timeline_of(
     """Lay out spans between the start of an execution and its end or now; None where there is nothing to draw."""
     if not spans:
         return None
-    attempts = {task.seq: task.attempt for task in tasks}
+    open_tasks = {task.seq: task for task in tasks}
     for span in spans:
         if span.state == OPEN:
-            span.attempt = attempts.get(span.seq, span.attempt)
+            if span.lane == ACTIVITIES and (task := open_tasks.get(span.seq)) is not None:
+                span.attempt, span.failed = task.attempt, list(_attempts(task, span))
             if ended_at is not None:
                 span.end, span.state = max(ended_at, span.start), CANCELED
     end = ended_at or now
@@ -129,6 +134,13 @@ def timeline_of(
         hidden_rows=len(rows) - len(shown),
         length=text.duration(scale.end - scale.start),
     )
+
+
+def _attempts(task: OpenActivity, span: Span) -> Iterator[tuple[datetime, datetime]]:
+    """Yield from when to when the attempts ran that failed."""
+    for each in task.failures:
+        started, failed = (datetime.fromtimestamp(each[name] / 1000, UTC) for name in ("started_ms", "failed_ms"))
+        yield max(started, span.start), min(failed, span.end)
 
 
 def _row(name: str, spans: Sequence[Span], scale: Scale) -> Row:
@@ -165,6 +177,10 @@ def _bar(span: Span, left: float, right: float, track: int, scale: Scale) -> Bar
         state=span.state,
         title=_title(span),
         seq=span.seq,
+        failed=[
+            (_percent(scale.at(start)), _percent(max(scale.at(end) - scale.at(start), NARROWEST)))
+            for start, end in span.failed
+        ],
     )
 
 

@@ -21,7 +21,12 @@ DONE, FAILED, CANCELED, OPEN = "done", "failed", "canceled", "open"
 
 @dataclass(slots=True)
 class Span:
-    """Something that took from `start` to `end`; `worked_from` is when the last attempt of an activity began."""
+    """Something that took from `start` to `end`.
+
+    Attributes:
+        worked_from: When the last attempt of an activity began.
+        failed: From when to when the attempts ran that failed before; known of an open one, where a reader adds them.
+    """
 
     lane: str
     name: str
@@ -33,6 +38,7 @@ class Span:
     worked_from: datetime | None = None
     due: datetime | None = None
     target: str | None = None
+    failed: list[tuple[datetime, datetime]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -201,6 +201,17 @@ class Binding:
             ):
                 raise PayloadError(f"{self._input} has {name!r} twice. It takes {self._takes}.")
 
+    def misfits(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Return what is wrong with arguments given by name, by parameter; empty where each of them fits its hint."""
+        found: dict[str, str] = {}
+        for name, value in given.items():
+            label = self._labels[name]
+            try:
+                self._decoders[name](self.codec.encode(value, label), label)
+            except PayloadError as error:
+                found[name] = str(error)
+        return found
+
     # Results.
 
     def encode_result(self, value: Any) -> Payload:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_origin
+import types
+from datetime import datetime, time
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
 DEFINITIONS = "#/$defs/{name}"
+# Told only of those that must have an offset; the ones without are written in the same way.
+_FORMATS = {datetime: "date-time", time: "time"}
 
 
 def schema(hint: Any) -> dict[str, Any]:
@@ -22,8 +26,19 @@ def schema(hint: Any) -> dict[str, Any]:
         return found
 
     try:
-        (found,), components = msgspec.json.schema_components([hint], schema_hook=foreign, ref_template=DEFINITIONS)
+        (found,), components = msgspec.json.schema_components(
+            [_told(hint)], schema_hook=foreign, ref_template=DEFINITIONS
+        )
     except (TypeError, NameError, AttributeError):
         return {}
     definitions.update(components)
     return {**found, "$defs": definitions} if definitions else found
+
+
+def _told(hint: Any) -> Any:
+    """Return a hint of a moment, or of one or something else, that says so in its schema."""
+    if isinstance(hint, type) and hint in _FORMATS:
+        return Annotated[hint, msgspec.Meta(extra_json_schema={"format": _FORMATS[hint]})]
+    if get_origin(hint) in (Union, types.UnionType):
+        return Union[tuple(_told(each) for each in get_args(hint))]  # noqa: UP007 - made of a tuple
+    return hint

@@ -480,6 +480,8 @@ def test_a_null_is_a_value_and_not_a_missing_one() -> None:
         (User, {}),
         (str | date, {}),
         (Color, {"$ref": "#/$defs/Color"}),
+        (datetime, {"type": "string", "format": "date-time"}),
+        (time | None, {"anyOf": [{"type": "string", "format": "time"}, {"type": "null"}]}),
     ],
 )
 def test_a_schema_says_what_is_known_and_allows_the_rest(hint: Any, expected: dict[str, Any]) -> None:

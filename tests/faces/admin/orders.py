@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
 
 from django_durable import Registry, RetryPolicy
 
@@ -89,3 +95,59 @@ def many(ctx, times: int):
     """Runs one activity often."""
     for number in range(times):
         yield ctx.schedule_activity(reserve, number)
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Size(Enum):
+    SMALL = 1
+    LARGE = 2
+
+
+@dataclass
+class Address:
+    street: str
+    city: str = "Bern"
+
+
+class Item(BaseModel):
+    sku: str
+    count: int = Field(ge=1, le=9)
+
+
+@registry.orchestration("shop.typed")
+def typed(
+    ctx,
+    words: str,
+    count: int,
+    ratio: float,
+    price: Decimal,
+    flag: bool,
+    day: date,
+    at: datetime,
+    hour: time,
+    length: timedelta,
+    colour: Colour,
+    size: Size,
+    kind: Literal["home", "shop"],
+    number: Literal[1, 2],
+    key: UUID,
+    address: Address,
+    item: Item,
+    tags: list[str],
+    nothing: int | None,
+):
+    """Takes one of everything."""
+    first = [words, count, ratio, price, flag, day]
+    last = [hour, length, colour, size, kind, number, key, address, item, tags, nothing]
+    return [*map(repr, first), at.isoformat(), *map(repr, last)]
+    yield
+
+
+@registry.orchestration("shop.ships")
+def ships(ctx, address: Address):
+    return address.city
+    yield

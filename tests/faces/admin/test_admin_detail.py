@@ -31,6 +31,14 @@ def test_page_says_which_attempt_an_activity_waits_for_and_what_failed_before(sh
     assert "activity charge attempt 2, next try in 60 min failed before: OSError" in said
 
 
+def test_timeline_marks_the_attempts_that_failed(shop, boss):
+    start(shop, "order-1", "shop.charges", {"order_id": 7})
+    assert boss.get(page("order-1")).content.decode().count('<rect class="durable-attempt"') == 1
+    shop.advance(minutes=61)
+    shop.run()
+    assert boss.get(page("order-1")).content.decode().count('<rect class="durable-attempt"') == 2
+
+
 def test_page_links_children_it_waits_for_and_shows_the_tree(shop, boss):
     start(shop, "family", "shop.parent", {"children": 2})
     response = boss.get(page("family"))

@@ -33,7 +33,7 @@ def test_list_shows_parents_and_queued_events(shop, boss):
     shop.client.enqueue_event("family", "unread", 1)
     shop.client.enqueue_event("family", "unread", 2)
     response = boss.get(LIST)
-    assert f'<a href="{page("family")}">family</a>' in response.content.decode()
+    assert f'<a href="{page("family")}" title="family">family</a>' in response.content.decode()
     assert "2 queued events" in text(response)
 
 

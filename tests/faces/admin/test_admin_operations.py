@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+from django.contrib.admin.models import CHANGE, DELETION
 
-from .pages import LIST, START, do, key, logged, page, said, status, text
+from .pages import LIST, do, key, logged, page, said, status, text
 
 RIGHTS = {
     "event": ("signal_instance", {"name": "go", "payload": '{"by": 3}'}),
@@ -270,79 +270,3 @@ def test_many_refusals_are_summed_up(shop, boss):
 
 
 # Starting.
-
-
-CHECKOUT = f"{START}?orchestration=shop.checkout"
-
-
-def test_start_page_lists_orchestrations_with_their_versions(boss):
-    said_ = text(boss.get(START))
-    assert "shop.checkout 1.1.0 1.0.0 Sell <b>something</b>." in said_
-
-
-def test_start_form_has_a_field_for_each_parameter(boss):
-    form = boss.get(CHECKOUT).context["form"]
-    kinds = {name: type(field).__name__ for name, field in form.fields.items() if name.startswith("input-")}
-    assert kinds == {
-        "input-order_id": "IntegerField",
-        "input-kind": "ChoiceField",
-        "input-day": "DateField",
-        "input-express": "TypedChoiceField",
-        "input-extras": "JsonField",
-    }
-
-
-def test_start_form_starts_an_instance_with_what_was_given(shop, boss):
-    given = {
-        "instance_id": "order-1",
-        "input-order_id": "7",
-        "input-day": "2026-01-31",
-        "input-express": "true",
-        "input-extras": '["ribbon"]',
-    }
-    response = boss.post(CHECKOUT, given, follow=True)
-    assert response.redirect_chain[0][0] == page("order-1")
-    assert said(response) == ["The instance was started."]
-    assert logged() == [("order-1", ADDITION, "Started shop.checkout.")]
-    shop.run()
-    assert shop.client.get_output("order-1") == ["home", "2026-01-31", True, ["ribbon"]]
-    again = boss.post(CHECKOUT, given, follow=True)
-    assert said(again) == ["This instance was started before, with the same input."]
-    assert len(logged()) == 1
-
-
-def test_start_form_makes_an_id_where_none_is_given(shop, boss):
-    from django_durable.models import Instance
-
-    boss.post(CHECKOUT, {"input-order_id": "7"})
-    assert len(Instance.objects.get().instance_id) == 32
-
-
-def test_start_at_an_older_version_and_later(shop, boss):
-    given = {"instance_id": "a", "input-order_id": "7", "start_at": "2099-01-01T00:00:00"}
-    boss.post(f"{CHECKOUT}&version=1.0.0", given)
-    from django_durable.models import Instance
-
-    assert Instance.objects.get().version == "1.0.0"
-    shop.run()
-    assert status("a") == "Pending"
-
-
-def test_start_form_refuses_what_does_not_fit_and_says_why(shop, boss):
-    assert "This field is required." in text(boss.post(CHECKOUT, {}))
-    wrong = text(boss.post(CHECKOUT, {"input-order_id": "7", "input-extras": '{"a": 1}'}))
-    assert "Expected `array" in wrong
-    shop.client.start_orchestration("taken", "shop.waits")
-    assert "already exists with another" in text(boss.post(CHECKOUT, {"input-order_id": "7", "instance_id": "taken"}))
-    assert logged() == []
-
-
-def test_orchestration_that_takes_an_object_is_started_with_json(shop, boss):
-    boss.post(f"{START}?orchestration=shop.takes_anything", {"instance_id": "a", "input": '{"x": [1]}'})
-    shop.run()
-    assert shop.client.get_output("a") == {"x": [1]}
-
-
-def test_unknown_orchestration_is_not_found(boss):
-    assert boss.get(f"{START}?orchestration=nonsense").status_code == 404
-    assert boss.get(f"{CHECKOUT}&version=9").status_code == 404
