@@ -18,7 +18,6 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Min
 
 from ..conf import settings
 from ..engine.errors import LeaseLost
@@ -362,6 +361,4 @@ def record_heartbeat(
 
 def next_due_activity(now: datetime, *, using: str | None = None) -> datetime | None:
     """Return when the next task becomes due that is not yet: a retry, or a lease that ends; one look into an index."""
-    later = ActivityTask.objects.using(using or settings.DATABASE).filter(visible_at__gt=now)
-    due: datetime | None = later.aggregate(due=Min("visible_at"))["due"]
-    return due
+    return sql.earliest(connections[using or settings.DATABASE], ActivityTask, now)

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Min
 
 from ..conf import settings
 from ..engine.events import HistoryEvent as RecordedEvent
@@ -356,6 +355,4 @@ def _release(connection: BaseDatabaseWrapper, worker_id: str, tokens: Mapping[in
 
 def next_due(now: datetime, *, using: str | None = None) -> datetime | None:
     """Return when the next message that is not visible yet becomes visible; one look into an index."""
-    later = InboxMessage.objects.using(using or settings.DATABASE).filter(held=False, visible_at__gt=now)
-    due: datetime | None = later.aggregate(due=Min("visible_at"))["due"]
-    return due
+    return sql.earliest(connections[using or settings.DATABASE], InboxMessage, now, "NOT held")
