@@ -1,12 +1,20 @@
-"""Orchestrations of the commands' tests. `COMMANDS_CHANGED` stands for a deployment that changed one of them."""
+"""Orchestrations of the commands' tests.
+
+`COMMANDS_CHANGED` stands for a deployment that changed one of them, `COMMANDS_DIES` for one that cannot run in a
+process which another one started.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from datetime import timedelta
 from typing import Any
 
 from django_durable import RetryPolicy, activity, orchestration
+
+if "COMMANDS_DIES" in os.environ and multiprocessing.parent_process() is not None:
+    os._exit(1)
 
 DAY = timedelta(days=1)
 
