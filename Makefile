@@ -21,13 +21,7 @@ demo: $(VENV)/.demo  ## run the example: import real data through a worker, watc
 	$(BIN)/python manage.py demo
 
 serve: $(VENV)/.demo  ## the example's site at ADDRESS and a worker, until Ctrl-C
-	$(BIN)/python manage.py migrate --verbosity 0
-# Ctrl-C reaches all of them, SIGTERM only the shell. The worker is told once: at a second signal it would drop its work.
-	@$(BIN)/python manage.py durable_worker --no-reload & worker=$$!; \
-	$(BIN)/python manage.py runserver --noreload $(ADDRESS) & server=$$!; \
-	trap 'stopping=yes; kill $$server' INT; trap 'stopping=yes; kill $$server $$worker' TERM; \
-	wait $$server; status=$$?; \
-	if [ "$$stopping" ]; then status=0; else kill $$worker; fi; wait; exit $$status
+	@$(BIN)/python manage.py serve $(ADDRESS)
 
 test: test-engine test-sqlite test-postgresql  ## the whole suite, on SQLite and on PostgreSQL
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 
@@ -32,6 +34,9 @@ class ImportRun(models.Model):
 
     def __str__(self) -> str:
         return self.instance_id
+
+    def get_absolute_url(self) -> str:
+        return reverse("shop:import", args=[self.pk])
 
     @property
     def instance_id(self) -> str:
@@ -103,6 +108,9 @@ class Order(models.Model):
         SHIPPED = "shipped", _("Shipped")
         CANCELED = "canceled", _("Canceled")
 
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="orders", verbose_name=_("customer")
+    )
     poster = models.ForeignKey(Poster, models.PROTECT, related_name="orders", verbose_name=_("poster"))
     quantity = models.PositiveIntegerField(_("quantity"), default=1, validators=[MinValueValidator(1)])
     total = models.DecimalField(_("total"), max_digits=9, decimal_places=2)
@@ -118,9 +126,13 @@ class Order(models.Model):
     def __str__(self) -> str:
         return self.instance_id
 
+    def get_absolute_url(self) -> str:
+        return reverse("shop:order", args=[self.pk])
+
     @property
     def instance_id(self) -> str:
-        return f"order-{self.pk}"
+        """The owner is part of it, so that `permissions.py` needs no query."""
+        return f"order-{self.customer_id}-{self.pk}"
 
 
 class Payment(models.Model):
@@ -176,19 +188,23 @@ class SupplierQuote(models.Model):
 class Conversation(models.Model):
     """A customer's chat with the shop. The instance of `workflows.support_chat` that answers is `instance_id`."""
 
-    customer = models.CharField(_("customer"), max_length=100)
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations", verbose_name=_("customer")
+    )
     closed = models.BooleanField(_("closed"), default=False)
 
     class Meta:
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
+        ordering = ["pk"]
 
     def __str__(self) -> str:
         return self.instance_id
 
     @property
     def instance_id(self) -> str:
-        return f"chat-{self.pk}"
+        """The owner is part of it, so that `permissions.py` needs no query."""
+        return f"chat-{self.customer_id}-{self.pk}"
 
 
 class ChatMessage(models.Model):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
+from django.conf import settings
 from django.db.models import F
 
 from .models import Order, Outage, Payment, Poster
@@ -36,6 +38,7 @@ def charge_order(order: Order, reference: str) -> str:
 
     Raises: ServiceUnavailable, PaymentDeclined: the order was refunded before the charge arrived.
     """
+    time.sleep(settings.PAYMENT_SECONDS)
     require(PAYMENTS)
     payment, _ = Payment.objects.get_or_create(order=order, defaults={"reference": reference, "amount": order.total})
     if payment.status == Payment.Status.REFUNDED:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
+from django_durable import IllegalTransition, InstanceNotFound
 from django_durable.client import client
 
 from . import catalogue
@@ -30,19 +32,41 @@ def decide_import(run: ImportRun, *, approved: bool, by: str) -> None:
 
 
 @transaction.atomic
-def place_order(poster: Poster, quantity: int = 1) -> Order:
+def place_order(customer: User, poster: Poster, quantity: int = 1) -> Order:
     """Order a poster."""
-    order = Order.objects.create(poster=poster, quantity=quantity, total=poster.price * quantity)
+    order = Order.objects.create(customer=customer, poster=poster, quantity=quantity, total=poster.price * quantity)
     checkout.start(order_id=order.pk, instance_id=order.instance_id)
     return order
 
 
+def cancel_order(order: Order) -> None:
+    """Cancel an order that is not shipped yet; its workflow gives everything back."""
+    client.cancel_instance(order.instance_id, "canceled by the customer")
+
+
 @transaction.atomic
-def open_conversation(customer: str) -> Conversation:
+def open_conversation(customer: User) -> Conversation:
     """Start a chat with the shop."""
     conversation = Conversation.objects.create(customer=customer)
     support_chat.start(conversation_id=conversation.pk, instance_id=conversation.instance_id)
     return conversation
+
+
+def conversation_of(customer: User) -> Conversation | None:
+    """Return a customer's latest chat."""
+    return Conversation.objects.filter(customer=customer).last()
+
+
+@transaction.atomic
+def ask(customer: User, text: str) -> None:
+    """Say something in a customer's chat. One that has ended is followed by a new one."""
+    conversation = conversation_of(customer)
+    if conversation is not None and not conversation.closed:
+        try:
+            return say(conversation, text)
+        except (InstanceNotFound, IllegalTransition):
+            pass  # Somebody ended its workflow before it could close the conversation.
+    say(open_conversation(customer), text)
 
 
 @transaction.atomic

@@ -41,3 +41,17 @@ def poster(db):
         stock=10,
         published=True,
     )
+
+
+@pytest.fixture
+def customer(db):
+    from example_project.shop import accounts
+
+    return accounts.demo_customer()
+
+
+@pytest.fixture
+def staff(db):
+    from example_project.shop import accounts
+
+    return accounts.demo_staff()

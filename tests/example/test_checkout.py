@@ -19,8 +19,8 @@ def status(order):
     return order.status
 
 
-def test_an_order_is_reserved_charged_and_shipped(durable, ended, poster):
-    order = services.place_order(poster, quantity=3)
+def test_an_order_is_reserved_charged_and_shipped(durable, ended, poster, customer):
+    order = services.place_order(customer, poster, quantity=3)
     durable.run()
     output = ended(order.instance_id).output
     payment = Payment.objects.get(order=order)
@@ -28,26 +28,26 @@ def test_an_order_is_reserved_charged_and_shipped(durable, ended, poster):
     assert output == {"receipt": payment.reference, "parcel": order.parcel}
 
 
-def test_a_payment_provider_that_is_down_for_a_while_charges_once(durable, ended, poster):
+def test_a_payment_provider_that_is_down_for_a_while_charges_once(durable, ended, poster, customer):
     Outage.objects.create(service=PAYMENTS, failures_left=4)
-    order = services.place_order(poster)
+    order = services.place_order(customer, poster)
     durable.run_to_the_end()
     ended(order.instance_id)
     assert Outage.objects.get().failures_left == 0
     assert Payment.objects.filter(status=Payment.Status.CHARGED).count() == 1
 
 
-def test_a_payment_provider_that_stays_down_cancels_the_order(durable, ended, poster):
+def test_a_payment_provider_that_stays_down_cancels_the_order(durable, ended, poster, customer):
     Outage.objects.create(service=PAYMENTS, failures_left=100)
-    order = services.place_order(poster)
+    order = services.place_order(customer, poster)
     durable.run_to_the_end()
     assert ended(order.instance_id, "Failed").error.error_type == "example_project.shop.outside.ServiceUnavailable"
     assert Outage.objects.get().failures_left == 95
     assert (status(order), stock(poster)) == (Order.Status.CANCELED, 10)
 
 
-def test_an_order_of_more_than_there_is_fails_before_anything_is_charged(durable, ended, poster):
-    order = services.place_order(poster, quantity=11)
+def test_an_order_of_more_than_there_is_fails_before_anything_is_charged(durable, ended, poster, customer):
+    order = services.place_order(customer, poster, quantity=11)
     durable.run()
     failed = ended(order.instance_id, "Failed")
     assert failed.error.message == "There are not 11 of Lisbon, PT left."
@@ -56,9 +56,9 @@ def test_an_order_of_more_than_there_is_fails_before_anything_is_charged(durable
     assert not Payment.objects.filter(status=Payment.Status.CHARGED).exists()
 
 
-def test_an_order_canceled_while_it_is_charged_gives_everything_back(durable, ended, poster):
+def test_an_order_canceled_while_it_is_charged_gives_everything_back(durable, ended, poster, customer):
     Outage.objects.create(service=PAYMENTS, failures_left=1)
-    order = services.place_order(poster)
+    order = services.place_order(customer, poster)
     durable.run()
     assert durable.client.get_status(order.instance_id).custom_status == {"step": "charging"}
 

@@ -32,7 +32,7 @@ def test_the_demo_imports_publishes_and_ships_twice_in_a_row(demo):
         assert progress[-1] == 100
         assert len(set(progress)) > 3, "progress was seen while it grew"
         assert re.search(r"import-\d+ Completed: .*published=4025, rejected=3", result.stdout)
-        assert re.search(r"order-\d+ Completed: .*parcel", result.stdout)
+        assert re.search(r"order-\d+-\d+ Completed: .*parcel", result.stdout)
         assert "The best offer for Shanghai, CN is 14.70 € from Meridian Press." in result.stdout
         assert re.search(r"Done in \d+\.\d s\.", result.stdout)
 

@@ -117,8 +117,8 @@ def test_a_missing_file_fails_the_import_and_says_so(durable, ended):
     assert run.status == ImportRun.Status.DISCARDED
 
 
-def test_a_new_catalogue_replaces_the_old_one_but_not_what_was_ordered_of_it(durable, poster):
-    order = services.place_order(poster)
+def test_a_new_catalogue_replaces_the_old_one_but_not_what_was_ordered_of_it(durable, poster, customer):
+    order = services.place_order(customer, poster)
     run = services.start_import()
     durable.run()
     services.decide_import(run, approved=True, by="tests")

@@ -10,8 +10,8 @@ from example_project.shop.activities import Sales
 from example_project.shop.models import Continent, DailyReport
 
 
-def test_sales_are_counted_by_a_child_for_each_continent(durable, ended, poster):
-    order = services.place_order(poster, quantity=2)
+def test_sales_are_counted_by_a_child_for_each_continent(durable, ended, poster, customer):
+    order = services.place_order(customer, poster, quantity=2)
     durable.run()
     day = order.created_at.date()
     report = services.report_day(day)

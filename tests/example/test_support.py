@@ -11,8 +11,8 @@ def answers(conversation):
     return list(ChatMessage.objects.filter(conversation=conversation, from_shop=True).values_list("text", flat=True))
 
 
-def test_each_message_is_answered_from_the_catalogue(durable, poster):
-    conversation = services.open_conversation("Ada")
+def test_each_message_is_answered_from_the_catalogue(durable, poster, customer):
+    conversation = services.open_conversation(customer)
     services.say(conversation, "How much is a map of Lisbon?")
     services.say(conversation, "And of Atlantis?")
     durable.run()
@@ -24,8 +24,8 @@ def test_each_message_is_answered_from_the_catalogue(durable, poster):
     assert durable.client.get_kv_value(conversation.instance_id, "last_answer") == answers(conversation)[-1]
 
 
-def test_a_long_conversation_goes_on_as_new_and_loses_no_message(durable, ended, poster):
-    conversation = services.open_conversation("Ada")
+def test_a_long_conversation_goes_on_as_new_and_loses_no_message(durable, ended, poster, customer):
+    conversation = services.open_conversation(customer)
     questions = 2 * MESSAGES_PER_EXECUTION + 3
     for _ in range(questions):
         services.say(conversation, "Lisbon?")

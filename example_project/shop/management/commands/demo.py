@@ -18,7 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from django_durable import DurableError
 from django_durable.client import OrchestrationStatus, client
-from example_project.shop import services
+from example_project.shop import accounts, services
 from example_project.shop.models import Order, Outage, Poster
 from example_project.shop.outside import PAYMENTS
 from example_project.shop.workflows import SUPPLIER_PATIENCE, WAITING
@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def order_a_poster(self) -> None:
         """Order the poster of the largest city while the payment provider is down for a moment."""
         Outage.objects.update_or_create(service=PAYMENTS, defaults={"failures_left": 2})
-        order = services.place_order(Poster.objects.filter(published=True, stock__gt=0)[0])
+        order = services.place_order(accounts.demo_customer(), Poster.objects.filter(published=True, stock__gt=0)[0])
         self.stdout.write(f"\n{order} started: {order.poster}. The payment provider is down for its next two calls.")
         status = self.follow(order.instance_id)
         order.refresh_from_db()
