@@ -92,6 +92,12 @@ KEYS: Mapping[str, Key] = {
     "MAX_WAIT": Key(default=timedelta(hours=1), kind="duration", least=_MOMENT),
     "RETENTION": Key(default=None, kind="duration", least=timedelta(0), optional=True),
     "PERMISSIONS": Key(default="django_durable.permissions.DurablePermissions", kind="name"),
+    "LIVE_RECHECK": Key(default=timedelta(minutes=1), kind="duration", least=_MOMENT),
+    "LIVE_HEARTBEAT": Key(default=timedelta(seconds=20), kind="duration", least=_MOMENT),
+    "LIVE_MAX_SUBSCRIPTIONS": Key(default=100, kind="whole number", least=1),
+    "LIVE_MAX_MESSAGE_BYTES": Key(default=16_384, kind="whole number", least=1_024),
+    "LIVE_MAX_MESSAGES_PER_SECOND": Key(default=20, kind="whole number", least=1),
+    "LIVE_MAX_STREAM": Key(default=timedelta(minutes=10), kind="duration", least=_MOMENT),
 }
 """Every key, in the order in which the reference lists them."""
 
@@ -122,6 +128,12 @@ class Settings:
     MAX_WAIT: timedelta
     RETENTION: timedelta | None
     PERMISSIONS: str
+    LIVE_RECHECK: timedelta
+    LIVE_HEARTBEAT: timedelta
+    LIVE_MAX_SUBSCRIPTIONS: int
+    LIVE_MAX_MESSAGE_BYTES: int
+    LIVE_MAX_MESSAGES_PER_SECOND: int
+    LIVE_MAX_STREAM: timedelta
 
     def __getattr__(self, name: str) -> Any:
         # Reached once per key: the value then stands in the instance, where attribute access finds it first.

@@ -5,6 +5,7 @@ Every read names what it costs: a status is one query, a page is one query howev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,9 +142,7 @@ def status_of(instance_id: str, *, using: str) -> StatusRecord:
     found = sql.fetch(
         connections[using],
         f"""
-        SELECT i.id, i.orchestration, i.version, i.runtime_status, i.execution_number, e.output, e.failure,
-               i.custom_status, i.custom_status_version, i.revision, i.blocked_reason,
-               i.created_at, i.started_at, i.updated_at, i.completed_at
+        SELECT {STATUS_COLUMNS}
         FROM {sql.table(models.Instance)} i
         JOIN {sql.table(models.Execution)} e ON e.instance_id = i.id AND e.number = i.execution_number
         WHERE i.instance_id = %s
@@ -152,7 +151,20 @@ def status_of(instance_id: str, *, using: str) -> StatusRecord:
     )
     if not found:
         raise InstanceNotFound(instance_id)
-    id, orchestration, version, status, number, output, failure, *shown = found[0]
+    return status_record(found[0])
+
+
+STATUS_COLUMNS = (
+    "i.id, i.instance_id, i.orchestration, i.version, i.runtime_status, i.execution_number, e.output, e.failure, "
+    "i.custom_status, i.custom_status_version, i.revision, i.blocked_reason, i.created_at, i.started_at, i.updated_at, "
+    "i.completed_at"
+)
+"""What `status_record` takes, of an instance `i` and its current execution `e`."""
+
+
+def status_record(row: Sequence[Any]) -> StatusRecord:
+    """Return a raw row of `STATUS_COLUMNS` as a record."""
+    id, instance_id, orchestration, version, status, number, output, failure, *shown = row
     custom_status, custom_status_version, revision, blocked, created_at, started_at, updated_at, completed_at = shown
     return StatusRecord(
         id=id,

@@ -1,0 +1,81 @@
+"""Who listens, and what they may see. A connection lives longer than a request, so its user is read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, Protocol, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
+from django.contrib import auth
+
+from ..permissions import DurablePermissions, Permitted, Right
+from ..store import connections
+
+T = TypeVar("T")
+
+
+class Viewer(Protocol):
+    """Whose connection it is."""
+
+    def user(self) -> Any:
+        """Return the user as of now: anonymous once logged out, expired or deactivated. May use the database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a user may see of one instance. Inspecting and payloads need viewing as well."""
+
+    view: bool
+    inspect: bool
+    payload: bool
+
+
+def grants_of(rules: DurablePermissions, user: Any, instance: Permitted) -> Grants:
+    """Ask the project's rules."""
+    view, inspect, payload = (
+        rules.allows(user, right, instance) for right in (Right.VIEW, Right.INSPECT, Right.VIEW_PAYLOAD)
+    )
+    return Grants(view, inspect, payload)
+
+
+async def in_database_thread(function: Callable[[], T]) -> T:
+    """Call a function where the ORM may be used, with connections as fresh as those of a request."""
+
+    def call() -> T:
+        connections.refresh()
+        try:
+            return function()
+        finally:
+            connections.refresh()
+
+    return await sync_to_async(call)()
+
+
+class _ReadSession(dict[str, Any]):
+    """A session's data to look at. Who is found to be logged out here keeps the session of the browser as it is."""
+
+    def flush(self) -> None: ...
+
+    def cycle_key(self) -> None: ...
+
+
+def user_of_session(key: str | None) -> Any:
+    """Return the user whom a session logs in as of now; anonymous where it is over, or the password has changed."""
+    store = import_module(django_settings.SESSION_ENGINE).SessionStore
+    data = store(key).load() if key else {}
+    return auth.get_user(SimpleNamespace(session=_ReadSession(data)))  # type: ignore[arg-type]
+
+
+def user_again(user: Any) -> Any:
+    """Return a user as the authentication backends have them now; anonymous where they no longer do."""
+    from django.contrib.auth.models import AnonymousUser
+
+    if not getattr(user, "is_authenticated", False):
+        return AnonymousUser()
+    found = (backend.get_user(user.pk) for backend in auth.get_backends() if hasattr(backend, "get_user"))
+    return next((each for each in found if each is not None), AnonymousUser())
