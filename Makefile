@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n auto
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -53,6 +53,9 @@ migrations: $(VENV)/.dev  ## no model change without its migration
 
 docs: $(VENV)/.dev  ## build the documentation into docs/_build, a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: $(VENV)/.dev  ## measure it beside its peers, such as BENCH_ARGS="--runs 1 --workloads chain"
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix

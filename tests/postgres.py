@@ -24,11 +24,15 @@ max_connections = 200
 
 
 class Server:
-    """A running server in a temporary directory, reached through a socket in it: two suites never meet."""
+    """A running server in a temporary directory, reached through a socket in it: two suites never meet.
 
-    def __init__(self) -> None:
+    Args:
+        configuration: What is added to the defaults of PostgreSQL.
+    """
+
+    def __init__(self, configuration: str = CONFIGURATION) -> None:
         self._keeper = subprocess.Popen(
-            [sys.executable, "-m", "tests.postgres"],
+            [sys.executable, "-m", "tests.postgres", configuration],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -44,7 +48,7 @@ class Server:
         self._keeper.communicate()
 
 
-def keep() -> None:
+def keep(configuration: str) -> None:
     """Start a server, print its URL, and stop it when standard input closes.
 
     As root, PostgreSQL refuses to run; the package then creates and uses a system user `pgserver`.
@@ -57,7 +61,7 @@ def keep() -> None:
     server = get_server(directory / "data", start=False)
     server.ensure_pgdata_inited()
     with (directory / "data" / "postgresql.conf").open("a") as file:
-        file.write(CONFIGURATION)
+        file.write(configuration)
     server.start()
     sys.stdout.write(f"{server.get_uri()}\n")
     sys.stdout.flush()
@@ -67,4 +71,4 @@ def keep() -> None:
 
 
 if __name__ == "__main__":
-    keep()
+    keep(sys.argv[1])

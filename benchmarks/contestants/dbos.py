@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from urllib.parse import urlencode
 
 from benchmarks.stamps import Stamps
 
@@ -19,7 +20,14 @@ POLL_SECONDS = 0.05
 
 
 def _url(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://") if url.startswith("postgresql") else url
+    """Return a URL as SQLAlchemy reads it: the folder of a socket is a parameter."""
+    if not url.startswith("postgresql"):
+        return url
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(url)
+    place = urlencode({name: parts[name] for name in ("host", "port") if name in parts})
+    return f"postgresql+psycopg://{parts['user']}@/{parts['dbname']}?{place}"
 
 
 def _launch(url: str, concurrency: int) -> None:

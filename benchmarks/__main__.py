@@ -1,0 +1,163 @@
+"""`python -m benchmarks`: every contestant runs every workload, in turn, several times; medians are printed and kept.
+
+What is compared runs side by side: round by round, so that a machine whose speed drifts drifts for all. Ratios count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .databases import Databases
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PEERS = ROOT / ".venvs" / "peers"
+OURS = "durable"
+CONTESTANTS = (OURS, "duroxide", "dbos", "absurd")
+WORKLOADS = {"chain": (5,), "fan_out": (500,), "latency": (100,), "sequence": (900,)}
+BETTER_HIGH = "activities_per_second"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured: one contestant, at one setting, with one workload on one database."""
+
+    contestant: str
+    concurrency: int
+    database: str
+    workload: str
+    size: int
+
+    @property
+    def python(self) -> str:
+        return sys.executable if self.contestant == OURS else str(PEERS / "bin" / "python")
+
+
+def main() -> None:
+    options = _options()
+    _install_peers()
+    cells = list(_cells(options))
+    found: dict[Cell, list[dict[str, float]]] = {cell: [] for cell in cells}
+    with ExitStack() as stack:
+        databases = Databases(stack)
+        for number in range(options.runs):
+            for cell in cells:
+                print(f"round {number + 1} of {options.runs}: {cell}", file=sys.stderr)
+                found[cell].append(_measure(cell, databases))
+        about = _about(databases)
+    best = _best({cell: _medians(runs) for cell, runs in found.items()})
+    print(_table(best))
+    RESULTS.mkdir(exist_ok=True)
+    kept = {
+        "about": about | {"runs": options.runs},
+        "figures": [
+            {**{name: getattr(cell, name) for name in Cell.__slots__}, "median": _medians(runs), "runs": runs}
+            for cell, runs in found.items()
+        ],
+    }
+    (RESULTS / f"{about['date']}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--contestants", nargs="+", default=CONTESTANTS, choices=CONTESTANTS)
+    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--databases", nargs="+", default=["postgresql", "sqlite"])
+    return parser.parse_args()
+
+
+def _install_peers() -> None:
+    stamp = PEERS / ".installed"
+    wanted = (ROOT / "requirements" / "peers.txt").read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
+    command = [PEERS / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", ROOT / "requirements" / "peers.txt"]
+    subprocess.run(command, check=True)
+    stamp.write_text(wanted)
+
+
+def _cells(options: argparse.Namespace) -> Iterator[Cell]:
+    for workload in options.workloads:
+        for database in options.databases:
+            for name in options.contestants:
+                module = importlib.import_module(f"benchmarks.contestants.{name}")
+                if database not in module.DATABASES or workload in getattr(module, "WITHOUT", ()):
+                    continue
+                for concurrency in module.CONCURRENCIES:
+                    for size in WORKLOADS[workload]:
+                        yield Cell(name, concurrency, database, workload, size)
+
+
+def _measure(cell: Cell, databases: Databases) -> dict[str, float]:
+    with databases.fresh(cell.database) as url:
+        drive = [cell.python, "-m", "benchmarks.drive", cell.contestant]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run([*drive, "prepare", "0", url], check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        arguments = [*drive, cell.workload, str(cell.size), url, str(cell.concurrency)]
+        run = subprocess.run(arguments, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return figures
+
+
+def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    return {name: median(run[name] for run in runs) for name in runs[0]}
+
+
+def _best(medians: dict[Cell, dict[str, float]]) -> dict[Cell, dict[str, float]]:
+    """Keep each contestant at the setting that suits it best for a workload."""
+    best: dict[tuple[str, str, str, int], tuple[Cell, dict[str, float]]] = {}
+    for cell, figures in medians.items():
+        key = (cell.workload, cell.database, cell.contestant, cell.size)
+        name, value = next(iter(figures.items()))
+        known = best.get(key)
+        if known is None or (value > known[1][name]) == (name == BETTER_HIGH):
+            best[key] = (cell, figures)
+    return dict(best.values())
+
+
+def _table(best: dict[Cell, dict[str, float]]) -> str:
+    lines = ["| workload | database | contestant | at | figures | ours to theirs |", "|---|---|---|---|---|---|"]
+    ours = {(cell.workload, cell.database, cell.size): each for cell, each in best.items() if cell.contestant == OURS}
+    for cell, figures in best.items():
+        mine = ours.get((cell.workload, cell.database, cell.size), {})
+        name, value = next(iter(figures.items()))
+        ratio = f"{mine[name] / value:.2f}" if mine else ""
+        shown = ", ".join(f"{name} {value:,.1f}" for name, value in figures.items())
+        lines.append(
+            f"| {cell.workload} {cell.size:,} | {cell.database} | {cell.contestant} | {cell.concurrency} | {shown} "
+            f"| {ratio} |"
+        )
+    return "\n".join(lines)
+
+
+def _about(databases: Databases) -> dict[str, Any]:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H%M"),
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "django": version("django"),
+        "postgresql": databases.version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "peers": (ROOT / "requirements" / "peers.txt").read_text().split()[-5:],
+    }
+
+
+if __name__ == "__main__":
+    main()
