@@ -110,11 +110,11 @@ def check_journal(app_configs: Any, databases: Sequence[str] | None = None, **kw
 
 @register(TAG)
 def check_determinism(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W003: calls in registered orchestrations whose answer a replay could not repeat."""
+    """W003: what registered orchestrations do that a replay could not repeat."""
     found: list[CheckMessage] = []
     for each in default.orchestrations():
         for finding in findings(each.function):
-            text = f"Orchestration {each.name!r} calls {finding.call}, and a replay would get another answer."
+            text = f"Orchestration {each.name!r} {finding.does}, and a replay would get another answer."
             hint = f"{finding.instead[0].upper()}{finding.instead[1:]}. To silence the line: {SILENCE}"
             place = f"{os.path.relpath(finding.path)}:{finding.line}"
             found.append(Warning(text, hint=hint, obj=place, id="django_durable.W003"))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import random
 import subprocess
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from pathlib import Path
 from random import randint as roll
 from typing import Any
 from urllib import request
@@ -18,6 +20,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from django.utils.timezone import now
+
+from django_durable.client import client
 
 
 def sleeps(ctx: Any) -> Any:
@@ -108,7 +112,85 @@ def runs_a_program(ctx: Any) -> Any:
     subprocess.run(["true"], check=True)  # here
 
 
+def reads_the_environment(ctx: Any) -> Any:
+    return os.environ["STAGE"]  # here
+
+
+def asks_the_environment(ctx: Any) -> Any:
+    return os.getenv("STAGE")  # here
+
+
+def lists_a_directory(ctx: Any) -> Any:
+    return os.listdir(".")  # here
+
+
+def reads_a_file(ctx: Any) -> Any:
+    return Path("x").read_text()  # here
+
+
+def saves_a_row(ctx: Any, user: Any) -> Any:
+    user.save()  # here
+    yield
+
+
+async def refreshes_a_row(ctx: Any, user: Any) -> Any:
+    await user.arefresh_from_db()  # here
+
+
+def follows_a_relation(ctx: Any, user: Any) -> Any:
+    return list(user.groups.values_list("name"))  # here
+
+
+def chains_on_a_manager(ctx: Any) -> Any:
+    return User.objects.select_related("profile").filter(pk=1).values_list("pk")  # here
+
+
+def starts_by_the_client(ctx: Any) -> Any:
+    client.start_orchestration("x", "y")  # here
+    yield
+
+
+def hashes(ctx: Any, text: str) -> Any:
+    return hash(text)  # here
+
+
+def walks_a_set(ctx: Any, names: list[str]) -> Any:
+    for name in set(names):  # here
+        yield ctx.schedule_activity(name)
+
+
+def walks_a_named_set(ctx: Any, names: list[str]) -> Any:
+    unique = {name.lower() for name in names}
+    yield ctx.all([ctx.schedule_activity(name) for name in unique])  # here
+
+
+def lists_a_set(ctx: Any, names: list[str]) -> Any:
+    return list(frozenset(names))  # here
+
+
+def asks_a_helper(ctx: Any) -> Any:
+    yield ctx.schedule_timer(_seconds_until_midnight())
+
+
+def _seconds_until_midnight() -> int:
+    return 86_400 - datetime.now().second  # here
+
+
 EXPECTED = [
+    (reads_the_environment, "reads os.environ", "pass it as an input"),
+    (asks_the_environment, "os.getenv()", "pass it as an input"),
+    (lists_a_directory, "os.listdir()", "move it into an activity"),
+    (reads_a_file, "Path('x').read_text()", "move it into an activity"),
+    (saves_a_row, "user.save()", "move it into an activity"),
+    (refreshes_a_row, "user.arefresh_from_db()", "move it into an activity"),
+    (follows_a_relation, "user.groups.values_list()", "move it into an activity"),
+    (chains_on_a_manager, "User.objects", "move it into an activity"),
+    (starts_by_the_client, "django_durable.client.client.start_orchestration()", "use the verbs of ctx"),
+    (hashes, "builtins.hash()", "zlib.crc32"),
+    (walks_a_set, "iterates over a set", "sorted(...)"),
+    (walks_a_named_set, "iterates over a set", "sorted(...)"),
+    (lists_a_set, "iterates over a set", "sorted(...)"),
+    (asks_a_helper, "datetime.datetime.now()", "use ctx.now"),
     (sleeps, "time.sleep()", "use ctx.schedule_timer"),
     (reads_the_clock, "time.time()", "use ctx.now"),
     (asks_datetime, "datetime.datetime.now()", "use ctx.now"),
@@ -165,4 +247,46 @@ def is_silenced(ctx: Any) -> Any:
     return time.time()  # durable: ignore
 
 
-INNOCENT = [uses_the_context, waits, computes_with_times, names_are_its_own, runs_local_steps, is_silenced]
+def sorts_a_set(ctx: Any, names: list[str]) -> Any:
+    unique = set(names)
+    for name in sorted(unique):
+        yield ctx.schedule_activity(name)
+    return len(unique), sorted(name.lower() for name in unique), max(len(name) for name in set(names))
+
+
+def rebinds_a_set(ctx: Any, names: Any) -> Any:
+    names = set(names)
+    names = sorted(names)
+    return list(names)
+
+
+async def walks_what_asyncio_returns(ctx: Any) -> Any:
+    done, _ = await asyncio.wait([ctx.schedule_activity("a")])
+    return [each.result() for each in done]
+
+
+def calls_a_helper_that_computes(ctx: Any, names: list[str]) -> Any:
+    return _joined(names), os.path.join("a", *names)
+
+
+def _joined(names: list[str]) -> str:
+    return _joined(names[1:]) if names else ""
+
+
+async def gives_a_helper_to_a_step(ctx: Any) -> Any:
+    return await ctx.run(_seconds_until_midnight)
+
+
+INNOCENT = [
+    uses_the_context,
+    waits,
+    computes_with_times,
+    names_are_its_own,
+    runs_local_steps,
+    is_silenced,
+    sorts_a_set,
+    rebinds_a_set,
+    walks_what_asyncio_returns,
+    calls_a_helper_that_computes,
+    gives_a_helper_to_a_step,
+]
