@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..engine.errors import InvalidArgument
 from ..engine.events import HistoryEvent
-from ..store import endings, instances, metrics, queries, retention, workers
+from ..store import endings, instances, metrics, queries, retention, retries, workers
 from ..store.filters import InstanceFilter
 from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree
@@ -11,6 +12,13 @@ from ..store.retention import DeleteResult, PruneOptions, PruneResult
 from ..store.workers import WorkerRecord
 from .base import ClientBase
 from .twins import twin
+
+
+def _checked_event(from_event: int | None) -> int | None:
+    given: object = from_event
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool)):
+        raise InvalidArgument(f"from_event is {given!r:.80}, expected the seq of an event.")
+    return from_event
 
 
 class Steering(ClientBase):
@@ -46,10 +54,57 @@ class Steering(ClientBase):
         """
         instances.resume_instance(self._checked_id(instance_id), now=self._clock(), using=self.using)
 
+    def retry_instance(self, instance_id: str, *, from_event: int | None = None) -> int:
+        """Let an instance that Failed, or was Canceled or Terminated, go on from its last good point.
+
+        It goes on as a new execution, which starts with a copy of the history up to there; the one that ended stays as
+        it is. Activities that failed, or had not ended, are tried anew; what had completed is not run again. Children
+        that ended badly are retried with it.
+        Args:
+            from_event: The event to go back to, by default the last good point. It and what follows is dropped, but
+                completions, external events and queue messages that it had by then are delivered again. A failure of an
+                activity tries that again; 1 begins anew.
+        Returns: the number of the new execution.
+        Raises:
+            InstanceNotFound.
+            IllegalTransition: it has not ended badly; it is a child (retry its parent); a child of it has not ended.
+            InvalidArgument: there is no such event, or it is none to go back to; or the code has done other work since
+                it failed, compensation for example, and the event has to be chosen. The message says which it may be.
+        """
+        event = _checked_event(from_event)
+        return retries.retry_instance(
+            self._checked_id(instance_id), from_event=event, now=self._clock(), using=self.using
+        )
+
+    def fork_instance(
+        self, instance_id: str, new_instance_id: str, *, execution: int | None = None, from_event: int | None = None
+    ) -> None:
+        """Start a new instance that goes on from before an event of another one's execution.
+
+        It is an instance of its own, whatever the other one was or does. It starts with a copy of the events, KV values
+        and custom status, and is told again what the other one was told after them; see `retry_instance`.
+        Args:
+            execution: By default the current one.
+            from_event: By default the last good point of an execution that ended badly. For one that runs, the seq
+                after its last event forks it as it is.
+        Raises: InstanceNotFound. InstanceAlreadyExists: the new id is taken. InvalidArgument: there is no such
+            execution or event, or it is none to go back to.
+        """
+        retries.fork_instance(
+            self._checked_id(instance_id),
+            self._checked_new_id(new_instance_id),
+            execution=execution,
+            from_event=_checked_event(from_event),
+            now=self._clock(),
+            using=self.using,
+        )
+
     acancel_instance = twin(cancel_instance)
     aterminate_instance = twin(terminate_instance)
     asuspend_instance = twin(suspend_instance)
     aresume_instance = twin(resume_instance)
+    aretry_instance = twin(retry_instance)
+    afork_instance = twin(fork_instance)
 
 
 class Inspecting(ClientBase):

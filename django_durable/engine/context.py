@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import commands
 from .durations import Duration, from_epoch_ms, milliseconds
 from .errors import InvalidArgument
-from .events import Payload
+from .events import OrchestrationStarted, Payload
 from .futures import AllFuture, DurableFuture, RaceFuture, apply_retry, checked_session_id
 from .program import ActivityCallee, OrchestrationCallee
 from .retry import RetryPolicy
@@ -38,7 +38,7 @@ class OrchestrationContext:
 
     Attributes:
         instance_id: The caller's key for the instance.
-        execution_id: Number of the execution, 1 for the first, one more after each continue-as-new.
+        execution_id: Number of the execution, 1 for the first, one more after each continue-as-new and retry.
         orchestration_name, orchestration_version: What is running.
         parent_instance_id: Set in a sub-orchestration.
         random: A `random.Random` seeded by the execution's identity; the same on every replay.
@@ -47,15 +47,21 @@ class OrchestrationContext:
 
     def __init__(self, program: ReplayedProgram) -> None:
         self._program = program
-        started = program.started
-        self.instance_id = started.instance_id
-        self.execution_id = started.execution
-        self.orchestration_name = started.name
-        self.orchestration_version = started.version
-        self.parent_instance_id = started.parent_instance_id
-        self._identity = f"{started.seed}:{started.execution}"
+        self.orchestration_name = program.started.name
+        self.orchestration_version = program.started.version
+        self.identify(program.started)
         self._patches: dict[str, bool] = {}
         self.logger = ReplaySilentLogger(program)
+
+    def identify(self, started: OrchestrationStarted) -> None:
+        """Take the identity of `started`. One that a rewind brings begins random numbers and guids anew."""
+        self.instance_id = started.instance_id
+        self.execution_id = started.execution
+        self.parent_instance_id = started.parent_instance_id
+        self._identity = f"{started.seed}:{started.execution}"
+        if "random" in self.__dict__:
+            self.random.seed(self._identity)  # In place: the code may hold it.
+        self.__dict__.pop("_guids", None)
 
     # Seeding takes longer than a whole turn of most orchestrations, so it waits until it is needed.
 

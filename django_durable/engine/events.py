@@ -13,7 +13,7 @@ it are not stored.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -77,6 +77,33 @@ class OrchestrationStarted(Fact):
     kv: dict[str, StoredValue] = field(default_factory=dict)
     custom_status: Payload | None = None
     engine_version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrchestrationRewound(Fact):
+    """The events before this one were copied from the execution that a retry or a fork went back into.
+
+    They keep the identity under which they were recorded, so that their replay is exact. From here on the code has the
+    identity that this fact gives; `copied_from` and `copied_execution` are where the events came from.
+    """
+
+    name_field = "copied_from"
+    copied_from: str
+    copied_execution: int
+    instance_id: str
+    execution: int
+    seed: str
+    parent_instance_id: str | None = None
+
+    def identify(self, started: OrchestrationStarted) -> OrchestrationStarted:
+        """Return the start of the execution with the identity that this fact gives."""
+        return replace(
+            started,
+            instance_id=self.instance_id,
+            execution=self.execution,
+            seed=self.seed,
+            parent_instance_id=self.parent_instance_id,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

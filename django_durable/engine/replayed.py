@@ -58,6 +58,7 @@ class ReplayedProgram:
         self._unread: dict[str, deque[Payload]] = {}
         self._custom_status: Payload | None = None
         self._root: OrchestrationTask[Any] | None = None
+        self._context: OrchestrationContext | None = None
         self._continue: commands.ContinueAsNew | None = None
         self._cancel: events.OrchestrationCancelRequested | None = None
         self._ended = False
@@ -77,6 +78,8 @@ class ReplayedProgram:
         match fact:
             case OrchestrationStarted():
                 self._start(fact)
+            case events.OrchestrationRewound():
+                self._take_identity(fact)
             case events.ExternalEvent():
                 self._deliver_external(fact)
             case events.OrchestrationCancelRequested():
@@ -97,7 +100,7 @@ class ReplayedProgram:
         if self._root is None or isinstance(fact, OrchestrationStarted):
             return self._root is None and isinstance(fact, OrchestrationStarted)
         match fact:
-            case events.ExternalEvent():
+            case events.ExternalEvent() | events.OrchestrationRewound():
                 return True
             case events.OrchestrationCancelRequested():
                 return self._cancel is None
@@ -121,7 +124,7 @@ class ReplayedProgram:
         self.loop.dispose()
         # Nothing that is left points back here, so the program is freed without the garbage collector.
         self.key_values = KeyValues({}, self.environment.codec, self.environment.limits, lambda command: None)
-        self._root = None
+        self._root = self._context = None
         for kept in (self._issued, self._futures, self._open, self._waits):
             kept.clear()
 
@@ -158,7 +161,13 @@ class ReplayedProgram:
         identity = f"{fact.instance_id}:{fact.execution}:{fact.seed}"
         self.loop = OrchestrationLoop(self, started_ms=self.now_ms, salt=zlib.crc32(identity.encode()))  # type: ignore[abstract]  # refuses the rest
         self.key_values = KeyValues(fact.kv, self.environment.codec, self.environment.limits, self.issue_only)
-        self._root = self.loop.start(self._main(definition, OrchestrationContext(self), fact.input))
+        self._context = OrchestrationContext(self)
+        self._root = self.loop.start(self._main(definition, self._context, fact.input))
+
+    def _take_identity(self, fact: events.OrchestrationRewound) -> None:
+        self.started = fact.identify(self.started)
+        assert self._context is not None
+        self._context.identify(self.started)
 
     async def _main(self, definition: OrchestrationCallee, ctx: OrchestrationContext, payload: Payload) -> Payload:
         """Call the author's function, whatever its style, and return its encoded output."""

@@ -51,6 +51,7 @@ class Move(StrEnum):
     TERMINATE = "terminate"  # an operator
     SUSPEND = "suspend"  # an operator
     RESUME = "resume"  # an operator, or a worker that has the code again
+    RETRY = "retry"  # an operator; a new execution goes on from an earlier point of the one that ended
 
 
 _P, _R = RuntimeStatus.PENDING, RuntimeStatus.RUNNING
@@ -66,10 +67,11 @@ MOVES: dict[Move, dict[RuntimeStatus, RuntimeStatus]] = {
     Move.SUSPEND: {_P: _S, _R: _S},
     # An instance that has run goes back to Running, one that never had a turn to Pending: see `resumed_status`.
     Move.RESUME: {_S: _R, _B: _R},
+    Move.RETRY: dict.fromkeys((RuntimeStatus.FAILED, RuntimeStatus.CANCELED, RuntimeStatus.TERMINATED), _R),
 }
 
 TERMINAL = frozenset({RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.CANCELED, RuntimeStatus.TERMINATED})
-"""Statuses that no move leaves."""
+"""Statuses of what has ended; no move but a retry leaves them."""
 
 CLAIMABLE = frozenset(MOVES[Move.TURN])
 """Statuses in which a worker may run a turn."""

@@ -26,7 +26,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
 from ..engine.events import HistoryEvent as RecordedEvent
-from ..engine.events import OrchestrationStarted, fact_from_columns
+from ..engine.events import OrchestrationRewound, OrchestrationStarted, fact_from_columns
 from ..engine.replay import QueuedMessage
 from ..engine.states import CLAIMABLE, PARKED, TERMINAL
 from ..models import HistoryEvent, InboxMessage, Instance, QueuedEvent
@@ -47,6 +47,7 @@ LOOKS = 3
 QUEUES_PER_QUERY = 100
 
 _CLAIMABLE, _PARKED, _TERMINAL = sorted(CLAIMABLE), sorted(PARKED), sorted(TERMINAL)
+_FIRST = (OrchestrationStarted.__name__, OrchestrationRewound.__name__)
 _IDS = "pk bigint"
 _ORDERED = "pk bigint, place bigint"
 _LEASED = "pk bigint, token bigint"
@@ -67,8 +68,8 @@ def claim_instances(
 ) -> list[ClaimedInstance]:
     """Lease up to `limit` instances that have visible messages and whose lease is free, expired or this worker's own.
 
-    Returns: those that wait longest first, each with its messages, oldest first; but the start of an execution before
-        everything else, because messages that came before a continue-as-new are for the execution that follows it.
+    Returns: those that wait longest first, each with its messages, oldest first; but what an execution starts with
+        before everything else, because messages that came before a continue-as-new are for the execution after it.
         Fewer than `limit` means that there are no more, except where others claim at the same time.
     Writes: Instance (lease, guarded by status and lease), InboxMessage (held, or deleted); nothing where nothing waits.
     """
@@ -207,7 +208,9 @@ def _with_messages(
         connection,
         f"""
         SELECT id, instance_id, execution_number, kind, name, source_seq, payload, data FROM (
-            SELECT m.*, ROW_NUMBER() OVER (PARTITION BY instance_id ORDER BY kind <> %s, visible_at, id) AS place
+            SELECT m.*, ROW_NUMBER() OVER (
+                PARTITION BY instance_id ORDER BY kind NOT IN ({sql.marks(_FIRST)}), visible_at, id
+            ) AS place
             FROM {sql.table(InboxMessage)} m
             WHERE instance_id IN (SELECT pk FROM {sql.rows(connection, "taken", _IDS, len(taken))})
               AND NOT held AND visible_at <= %s
@@ -215,7 +218,7 @@ def _with_messages(
         WHERE place <= %s ORDER BY instance_id, place
         """,
         [
-            OrchestrationStarted.__name__,
+            *_FIRST,
             sql.pack(_IDS, [(pk,) for pk in taken]),
             sql.moment(connection, now),
             MESSAGES_PER_CLAIM,

@@ -33,6 +33,13 @@ VISIBLE = (events.CustomStatusUpdated, events.KeyValueSet, events.KeyValueCleare
 EAGER_TOKEN = 1
 """Lease token of a task that is inserted already leased; one that waits to be claimed has 0."""
 
+TASK = (
+    *("instance_id", "execution_number", "seq", "name", "input", "tag", "session_id", "priority", "attempt"),
+    *("retry", "start_to_close_ms", "expires_at", "created_at"),
+    *("deliveries", "visible_at", "lease_token", "lease_owner"),
+)
+"""Columns of the rows of tasks: what `new_task` returns, then how it is delivered."""
+
 Row = tuple[Any, ...]
 
 
@@ -44,9 +51,9 @@ class Effects:
         moment: Turns an aware datetime into what the database is given.
         consumed, dequeued: Ids of inbox messages and queued events.
         finished_tasks: Keys and lease tokens of tasks that must still be this worker's.
-        canceled_tasks, canceled_timers: `(instance, execution, seq)` of what earlier turns had scheduled.
+        canceled_tasks, canceled_timers, canceled_children: `(instance, execution, seq)` of what was scheduled.
         entries: KV values to write by instance and key; None deletes.
-        children: Commit, seq and fact of each child to start; `canceled_children` are `(instance, child's id)`.
+        children: Commit, seq and fact of each child to start.
         ended, continued: Turns that ended their instance, and those that ended only their execution.
         offers_work: Whether tasks are left for any worker to claim.
     """
@@ -65,7 +72,7 @@ class Effects:
     deliveries: list[Delivery] = field(default_factory=list)
     entries: dict[tuple[int, str], Row | None] = field(default_factory=dict)
     children: list[tuple[TurnCommit, int, events.SubOrchestrationScheduled]] = field(default_factory=list)
-    canceled_children: set[tuple[int, str]] = field(default_factory=set)
+    canceled_children: set[TaskKey] = field(default_factory=set)
     chained: list[NewInstance] = field(default_factory=list)
     ended: list[tuple[TurnCommit, events.Fact]] = field(default_factory=list)
     continued: list[TurnCommit] = field(default_factory=list)
@@ -119,8 +126,8 @@ class Effects:
                     self.canceled_timers.append(TaskKey(pk, execution, seq))
             case events.SubOrchestrationScheduled():
                 self.children.append((commit, event.seq, fact))
-            case events.SubOrchestrationCancelRequested(instance_id=child):
-                self.canceled_children.add((pk, child))
+            case events.SubOrchestrationCancelRequested(scheduled_seq=seq):
+                self.canceled_children.add(TaskKey(pk, execution, seq))
             case events.OrchestrationChained():
                 self.chained.append(_started_by(fact))
             case events.KeyValueSet(key=key, value=value):
@@ -133,16 +140,12 @@ class Effects:
                 pass  # In the history only.
 
     def _task(self, commit: TurnCommit, event: HistoryEvent, fact: events.ActivityScheduled) -> Row:
+        key = TaskKey(commit.instance, commit.execution_number, event.seq)
         eager = event.seq in commit.eager
-        expires_at = None
-        if fact.schedule_to_close_ms is not None:
-            expires_at = event.recorded_at + timedelta(milliseconds=fact.schedule_to_close_ms)
         return (
-            *(commit.instance, commit.execution_number, event.seq, fact.name, fact.input),
-            *(fact.tag or "", fact.session_id or "", fact.priority, 1, int(eager)),
-            *(json.dumps(fact.retry) if fact.retry else None, fact.start_to_close_ms),
-            *(self.moment(expires_at), self.moment(self.now + self.lease if eager else self.now)),
-            *(EAGER_TOKEN if eager else 0, self.worker_id if eager else None, self.moment(event.recorded_at)),
+            *new_task(key, fact, event.recorded_at, self.moment),
+            *(int(eager), self.moment(self.now + self.lease if eager else self.now)),
+            *(EAGER_TOKEN if eager else 0, self.worker_id if eager else None),
         )
 
     def _continue(self, commit: TurnCommit) -> None:
@@ -159,6 +162,20 @@ class Effects:
         for commit in self.continued:
             closed.append(_closed(commit, ExecutionStatus.CONTINUED_AS_NEW, None, None))
         return closed
+
+
+def new_task(
+    key: TaskKey, fact: events.ActivityScheduled, scheduled_at: datetime, moment: Callable[[datetime | None], Any]
+) -> Row:
+    """Return the row of a task that nothing has tried yet, in the order of `TASK` without its delivery."""
+    expires_at = None
+    if fact.schedule_to_close_ms is not None:
+        expires_at = scheduled_at + timedelta(milliseconds=fact.schedule_to_close_ms)
+    return (
+        *(*key, fact.name, fact.input, fact.tag or "", fact.session_id or "", fact.priority, 1),
+        *(json.dumps(fact.retry) if fact.retry else None, fact.start_to_close_ms),
+        *(moment(expires_at), moment(scheduled_at)),
+    )
 
 
 def _closed(commit: TurnCommit, status: str, output: str | None, failure: str | None) -> Row:

@@ -18,6 +18,7 @@ from .starts import NewInstance, insert_instances, new_seed
 
 _CLOSED = "instance_id bigint, number bigint, status text, output text, failure text, length bigint"
 _PLACE = "instance_id bigint, execution_number bigint"
+_CHILD = f"{_PLACE}, seq bigint"
 _PARENT_ENDED, _PARENT_CANCELED = "parent ended", "parent canceled"
 
 
@@ -45,7 +46,7 @@ def carry_out(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapp
     if effects.children or effects.chained:
         _start(connection, effects, committed)
     if effects.canceled_children:
-        _cancel_named_children(connection, effects)
+        _cancel_children(connection, effects)
     if effects.ended or effects.continued:
         _close_executions(connection, effects)
         _clear_inboxes(connection, effects)
@@ -83,25 +84,26 @@ def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping
         if created.pop(child.instance_id, None) is None:
             assert child.parent is not None
             assert child.parent_seq is not None
-            taken = _id_is_taken(child.instance_id, child.parent_seq)
+            taken = id_is_taken(child.instance_id, child.parent_seq)
             effects.deliveries.append(Delivery(child.parent, taken, child.parent_execution))
 
 
-def _id_is_taken(instance_id: str, seq: int) -> events.SubOrchestrationFailed:
+def id_is_taken(instance_id: str, seq: int) -> events.SubOrchestrationFailed:
+    """Return what a parent is told of a child that could not be started."""
     text = f"The id {instance_id!r} is taken by another instance. Choose another id, or none."
     return events.SubOrchestrationFailed(scheduled_seq=seq, failure=Failure(type_name(InstanceAlreadyExists), text))
 
 
-def _cancel_named_children(connection: BaseDatabaseWrapper, effects: Effects) -> None:
-    columns = "parent_id bigint, instance_id text"
+def _cancel_children(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     found = sql.fetch(
         connection,
         f"""
-        SELECT i.id FROM {sql.rows(connection, "named", columns, len(effects.canceled_children))}
-        JOIN {sql.table(Instance)} i ON i.instance_id = named.instance_id AND i.parent_id = named.parent_id
+        SELECT i.id FROM {sql.rows(connection, "place", _CHILD, len(effects.canceled_children))}
+        JOIN {sql.table(Instance)} i ON i.parent_id = place.instance_id
+         AND i.parent_execution = place.execution_number AND i.parent_seq = place.seq
         WHERE i.completed_at IS NULL ORDER BY i.id
         """,
-        [sql.pack(columns, sorted(effects.canceled_children))],
+        [sql.pack(_CHILD, sorted(effects.canceled_children))],
     )
     _ask_to_end(effects, found, _PARENT_CANCELED)
 

@@ -32,7 +32,7 @@ from ..engine.events import failure_to_payload
 from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
 from . import sql, succession
-from .effects import Effects, end_of, shows
+from .effects import TASK, Effects, end_of, shows
 from .inbox import deliver
 from .records import TurnCommit, TurnOutcome
 from .transactions import write_transaction
@@ -41,11 +41,6 @@ from .wakeups import notify
 _HISTORY = (
     *("instance_id", "execution_number", "seq", "kind", "name", "source_seq", "payload", "data"),
     "recorded_at",
-)
-_TASK = (
-    *("instance_id", "execution_number", "seq", "name", "input", "tag", "session_id", "priority"),
-    *("attempt", "deliveries", "retry", "start_to_close_ms", "expires_at", "visible_at"),
-    *("lease_token", "lease_owner", "created_at"),
 )
 _TURN = (
     "pk bigint, token bigint, execution bigint, length bigint, status text, ends bigint, next_version text, "
@@ -112,7 +107,7 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         committed = _update_instances(connection, worker_id, commits, lease, now)
         _finish_tasks(connection, effects)
         sql.insert_rows(connection, HistoryEvent, _HISTORY, effects.history)
-        sql.insert_rows(connection, ActivityTask, _TASK, effects.tasks)
+        sql.insert_rows(connection, ActivityTask, TASK, effects.tasks)
         sql.delete_by_id(connection, InboxMessage, effects.consumed)
         sql.delete_by_id(connection, QueuedEvent, effects.dequeued)
         _cancel(connection, effects)

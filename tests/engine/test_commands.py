@@ -48,6 +48,7 @@ def test_every_command_has_an_example_and_its_own_fact() -> None:
 def test_every_fact_is_recorded_of_a_command_or_comes_from_outside() -> None:
     outside = {
         "OrchestrationStarted",
+        "OrchestrationRewound",
         "OrchestrationTerminated",
         "OrchestrationCancelRequested",
         "ActivityCompleted",

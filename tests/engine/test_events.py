@@ -68,6 +68,10 @@ LAYOUTS: list[tuple[Fact, tuple[Any, ...]]] = [
         events.OrchestrationStarted(name="n", version="1.0.0", input="7", instance_id="i", execution=1, seed="s"),
         ("n", None, "7", '{"version":"1.0.0","instance_id":"i","execution":1,"seed":"s"}'),
     ),
+    (
+        events.OrchestrationRewound(copied_from="o", copied_execution=1, instance_id="i", execution=2, seed="s"),
+        ("o", None, None, '{"copied_execution":1,"instance_id":"i","execution":2,"seed":"s"}'),
+    ),
     (events.OrchestrationCompleted(output="1"), (None, None, "1", None)),
     (events.OrchestrationFailed(failure=FAILURE), (None, None, STORED_FAILURE, None)),
     (events.OrchestrationCanceled(output="1", reason="r"), (None, None, "1", '{"reason":"r"}')),

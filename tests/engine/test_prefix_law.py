@@ -186,6 +186,9 @@ TOLD = [
 ]
 STORIES = [story for story, _ in TOLD] + [first_completed, groups, workers]
 NAMES = [f"{story.__name__}-{style}" for story, style in TOLD] + ["first_completed", "groups", "workers"]
+REWOUND = events.OrchestrationRewound(
+    copied_from="other", copied_execution=3, instance_id="again", execution=7, seed="new", parent_instance_id="p"
+)
 choices = st.lists(st.integers(0, 10_000), max_size=MOST_EVENTS)
 
 
@@ -215,6 +218,8 @@ def picked(execution: Execution, history: list[HistoryEvent], pick: int) -> Fact
     """Return one of the facts that may arrive now; the oldest open thing has several places, a cancel request one."""
     if pick == 9_999:
         return events.OrchestrationCancelRequested(reason="chance")
+    if pick == 9_998:
+        return REWOUND
     options = [fact for seq, _ in execution.waiting_for() for fact in answers(history[seq - 1].fact, seq, pick)]
     if pick:
         options.append(events.ExternalEvent(name="e", payload=str(pick)))
@@ -330,6 +335,7 @@ def test_the_drives_reach_what_the_law_is_about() -> None:
         for seed in range(40):
             picks = [(seed * 7919 + n * 104_729) % 9_998 for n in range(MOST_EVENTS)]
             picks[seed % 13] = 9_999
+            picks.insert(seed % 20, 9_998)
             for history in Drive(story, picks, step=timedelta(milliseconds=70)).histories:
                 kinds |= {each.kind for each in history}
 

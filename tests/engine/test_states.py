@@ -21,9 +21,14 @@ def test_every_move_is_in_the_table() -> None:
     assert set(MOVES) == set(Move)
 
 
-@pytest.mark.parametrize("move", Move)
-def test_no_move_leaves_a_terminal_status(move: Move) -> None:
+@pytest.mark.parametrize("move", sorted(set(Move) - {Move.RETRY}))
+def test_no_move_but_a_retry_leaves_a_terminal_status(move: Move) -> None:
     assert not sources(move) & TERMINAL
+
+
+def test_only_what_ended_badly_can_be_retried() -> None:
+    assert sources(Move.RETRY) == TERMINAL - {RuntimeStatus.COMPLETED}
+    assert set(MOVES[Move.RETRY].values()) <= CLAIMABLE
 
 
 @pytest.mark.parametrize("status", sorted(set(RuntimeStatus) - REACHED_BY_NO_MOVE))
