@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..definitions import Orchestration
+from ..engine.durations import checked_moment
 from ..engine.errors import DurableError
 from .inputs import JsonField, field_of, json_of, moment_input
 
@@ -39,7 +41,7 @@ class QueueForm(forms.Form):
 
 class PruneForm(forms.Form):
     keep_last = forms.IntegerField(
-        label=gettext_lazy("Keep the last"), min_value=1, initial=1,
+        label=gettext_lazy("Keep the last"), min_value=1, max_value=1_000_000, initial=1,
         help_text=gettext_lazy("How many of the newest executions stay, the current one included."),
     )  # fmt: skip
 
@@ -63,6 +65,13 @@ class StartForm(forms.Form):
         widget=moment_input(),
         help_text=gettext_lazy("Left empty, it starts at once."),
     )  # fmt: skip
+
+    def clean_start_at(self) -> datetime | None:
+        given: datetime | None = self.cleaned_data["start_at"]
+        try:
+            return None if given is None else checked_moment(given, _("“Not before”"))
+        except DurableError as error:
+            raise ValidationError(str(error), code="range") from None
 
     def __init__(self, definition: Orchestration[Any, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -114,7 +114,13 @@ class InstanceAdmin(admin.ModelAdmin):
         term = search_term.strip()
         return (starting_with(queryset, term) if term else queryset), False
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        # Any other lookup could read the whole table, or what may not be seen.
+        return lookup in {each.parameter_name for each in self.list_filter}
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if any(_number(each) is None for each in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            raise BadRequest("A selected instance has a key that is no number.")
         context = {"title": _("Instances"), "may_start": self.may(request, "start"), **(extra_context or {})}
         return super().changelist_view(request, context)
 

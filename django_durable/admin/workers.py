@@ -34,6 +34,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return False
+
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).using(client.using)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ..client import InstanceFilter, PruneOptions
+from ..engine.durations import EPOCH, LATEST
 from ..engine.states import RuntimeStatus
 from ..models import INSTANCE_ID_LENGTH, NAME_LENGTH, VERSION_LENGTH
 from .shapes import Shape
@@ -22,8 +23,6 @@ LONGEST_WAIT = 30
 BULK_LIMIT = 1_000
 LARGEST_NUMBER = 2**31 - 1
 LONGEST_REASON = 1_000
-# Within what every database and time zone can hold.
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Text(serializers.CharField):
@@ -45,7 +44,7 @@ class Moment(serializers.DateTimeField):
 
     def to_internal_value(self, value: Any) -> datetime:
         found: datetime = super().to_internal_value(value)
-        if not EARLIEST <= found < LATEST:
+        if not EPOCH <= found < LATEST:
             self.fail("range")
         return found
 

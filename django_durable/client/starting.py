@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..definitions import Orchestration
-from ..engine.durations import Duration, milliseconds
+from ..engine.durations import Duration, checked_moment, milliseconds
 from ..engine.errors import InvalidArgument
 from ..engine.events import Payload
 from ..store import instances
@@ -128,9 +128,7 @@ class Starting(ClientBase):
             raise InvalidArgument("Both start_at and delay are given. Give one of them.")
         if delay is not None:
             return self._clock() + timedelta(milliseconds=milliseconds(delay, "delay"))
-        if start_at is not None and (not isinstance(start_at, datetime) or start_at.utcoffset() is None):
-            raise InvalidArgument(f"start_at is {start_at!r:.80}, expected an aware datetime.")
-        return start_at
+        return None if start_at is None else checked_moment(start_at, "start_at")
 
     astart_orchestration = twin(start_orchestration)
     astart_orchestration_versioned = twin(start_orchestration_versioned)

@@ -1,4 +1,4 @@
-"""Durations as the public API takes them: a `timedelta`, or an int of milliseconds."""
+"""Durations as the public API takes them, a `timedelta` or an int of milliseconds; and moments, aware datetimes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ LONGEST_MS = 100 * 366 * 24 * 3600 * 1000
 """A century. Longer ones are mistakes (seconds taken for milliseconds, an overflow) and would not fit a datetime."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Moments from the epoch until then are what every database and time zone can hold."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -35,6 +37,15 @@ def milliseconds(duration: Duration, name: str = "duration") -> int:
     if value > LONGEST_MS:
         raise InvalidArgument(f"{name} is {value:,} ms, the longest is a century ({LONGEST_MS:,} ms).")
     return value
+
+
+def checked_moment(moment: object, name: str) -> datetime:
+    """Return an aware datetime. Raises: InvalidArgument: it is none, or is before 1970 or after 9998."""
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        raise InvalidArgument(f"{name} is {moment!r:.80}, expected an aware datetime.")
+    if not EPOCH <= moment < LATEST:
+        raise InvalidArgument(f"{name} is {moment}, expected a time between 1970 and 9999.")
+    return moment
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 
 from .. import models
+from ..engine.durations import checked_moment
 from ..engine.errors import InvalidArgument
 from ..engine.states import RuntimeStatus
 
@@ -53,8 +54,8 @@ class InstanceFilter:
             raise InvalidArgument(f"instance_ids is {self.instance_ids!r:.80}, expected a list of instance ids.")
         for name in ("created_after", "created_before", "completed_after", "completed_before"):
             moment = getattr(self, name)
-            if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
-                raise InvalidArgument(f"{name} is {moment!r:.80}, expected an aware datetime.")
+            if moment is not None:
+                checked_moment(moment, name)
         if self.limit is not None:
             checked_limit(self.limit)
         _ = self.statuses

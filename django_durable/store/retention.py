@@ -14,11 +14,15 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from .. import models
+from ..engine.durations import checked_moment
 from ..engine.errors import IllegalTransition, InstanceNotFound, InvalidArgument
 from ..engine.states import TERMINAL, ExecutionStatus
 from . import trees, wakeups
 from .filters import InstanceFilter, matching
 from .transactions import write_transaction
+
+LARGEST_NUMBER = 2**31 - 1
+"""Of an execution; whoever keeps more keeps all."""
 
 BULK_LIMIT = 1_000
 """Instances of one bulk operation, where its filter does not say."""
@@ -52,9 +56,8 @@ class PruneOptions:
         keep = self.keep_last
         if keep is not None and (not isinstance(keep, int) or isinstance(keep, bool) or keep < 0):
             raise InvalidArgument(f"keep_last is {keep!r:.80}, expected a whole number of at least 0, or None.")
-        before = self.completed_before
-        if before is not None and (not isinstance(before, datetime) or before.utcoffset() is None):
-            raise InvalidArgument(f"completed_before is {before!r:.80}, expected an aware datetime.")
+        if self.completed_before is not None:
+            checked_moment(self.completed_before, "completed_before")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +221,7 @@ def _prunable(options: PruneOptions, using: str) -> QuerySet[models.Execution]:
     """Return the executions that a prune may remove, of all instances."""
     found = (
         models.Execution.objects.using(using)
-        .filter(number__lte=F("instance__execution_number") - max(options.keep_last or 1, 1))
+        .filter(number__lte=F("instance__execution_number") - min(max(options.keep_last or 1, 1), LARGEST_NUMBER))
         .exclude(status=ExecutionStatus.RUNNING)
     )
     if options.completed_before is not None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_durable.engine.durations import EPOCH, LONGEST_MS, epoch_ms, from_epoch_ms, milliseconds
+from django_durable.engine.durations import EPOCH, LONGEST_MS, checked_moment, epoch_ms, from_epoch_ms, milliseconds
 from django_durable.engine.errors import InvalidArgument
 
 
@@ -55,3 +55,23 @@ def test_the_epoch_is_counted_in_utc_wherever_a_datetime_is_from() -> None:
     elsewhere = datetime(1970, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
     assert epoch_ms(elsewhere) == epoch_ms(EPOCH) == 0
+
+
+@pytest.mark.parametrize("moment", [datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, 23, 59, tzinfo=UTC)])
+def test_a_moment_that_every_database_and_time_zone_can_hold_is_taken(moment):
+    assert checked_moment(moment, "start_at") is moment
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 1, 1),
+        "2026-01-01",
+        1.0,
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-12))),
+    ],
+)
+def test_a_moment_that_cannot_be_is_refused_by_its_name(moment):
+    with pytest.raises(InvalidArgument, match="start_at is"):
+        checked_moment(moment, "start_at")
