@@ -29,10 +29,11 @@ def fan_out(ctx: OrchestrationContext, size: int) -> Any:
     return size
 
 
-@orchestration("timer")
-def timer(ctx: OrchestrationContext, wait_ms: int) -> Any:
-    yield ctx.schedule_timer(wait_ms)
-    return wait_ms
+@orchestration("timer_at")
+def timer_at(ctx: OrchestrationContext, due_ms: int) -> Any:
+    """Ends at a moment, in ms since 1970."""
+    yield ctx.schedule_timer(max(due_ms - int(ctx.now.timestamp() * 1000), 0))
+    return due_ms
 
 
 @orchestration("approval")
