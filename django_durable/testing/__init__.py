@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .clock import FakeClock
-from .replays import assert_prefix_law, assert_replays
+from .replays import assert_prefix_law, assert_replays, read_history
 
 if TYPE_CHECKING:
     from .harness import Durable
 
-__all__ = ["Durable", "FakeClock", "assert_prefix_law", "assert_replays"]
+__all__ = ["Durable", "FakeClock", "assert_prefix_law", "assert_replays", "read_history"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from ..engine import transcript
 from ..engine.commands import COMMAND_FACTS
 from ..engine.errors import Failure
 from ..engine.events import Fact, HistoryEvent, OrchestrationFailed, OrchestrationTerminated
 from ..engine.program import Environment
 from ..engine.replay import Execution
+
+
+def read_history(path: Path | str) -> list[HistoryEvent]:
+    """Read a history that `durable_export` wrote into a file. Raises: OSError. ValueError: it is none."""
+    return transcript.load(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def assert_replays(environment: Environment, history: Sequence[HistoryEvent]) -> Execution:

@@ -121,8 +121,7 @@ class Command(arguments.OwnVersionOption, BaseCommand):
             if not options["as_json"] and failed > options["show"]:
                 self.stdout.write(f"and {failed - options['show']:,} more")
             raise CommandError(
-                f"The code does not fit {failed:,} of {total}. Deployed like this, it would block those that are open. "
-                f"Restore the order of steps, guard the change with ctx.patched(), or give the change a version."
+                f"The code does not fit {failed:,} of {total}; deployed like this, it would block those that are open."
             )
         if options["verbosity"] and not options["as_json"]:
             self.stdout.write(
