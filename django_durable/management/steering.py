@@ -31,12 +31,16 @@ class Operation:
         name, done: As in "cancel" and "canceled".
         statuses: In which an instance may be.
         run: Does it to an instance id; raises what the client raises.
+        chosen: Which statuses a filter chooses that names none, where that is not all of `statuses`.
+        roots_only: It is done to a whole tree, and never to a child.
     """
 
     name: str
     done: str
     statuses: frozenset[RuntimeStatus]
     run: Callable[[str], object]
+    chosen: frozenset[RuntimeStatus] | None = None
+    roots_only: bool = False
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -76,9 +80,11 @@ def _run(operation: Operation, instance_id: str, *, dry_run: bool) -> None:
     if not dry_run:
         operation.run(instance_id)
         return
-    status = client.get_status_record(instance_id).runtime_status
-    if status not in operation.statuses:
-        raise IllegalTransition(instance_id, operation.name, status, sorted(operation.statuses))
+    found = client.get_instance_info(instance_id)
+    if operation.roots_only and found.parent_instance_id is not None:
+        raise IllegalTransition(instance_id, operation.name, "a sub-orchestration", ["a root"])
+    if found.runtime_status not in operation.statuses:
+        raise IllegalTransition(instance_id, operation.name, found.runtime_status, sorted(operation.statuses))
 
 
 # Which.
@@ -86,8 +92,11 @@ def _run(operation: Operation, instance_id: str, *, dry_run: bool) -> None:
 
 def _matching(operation: Operation, options: Mapping[str, Any]) -> Pages:
     filter = arguments.filter_of(options)
-    asked = filter.statuses or list(RuntimeStatus)
-    filter = replace(filter, runtime_status=[each for each in asked if each in operation.statuses])
+    asked = filter.statuses or operation.chosen or operation.statuses
+    has_parent = False if operation.roots_only else filter.has_parent
+    filter = replace(
+        filter, runtime_status=[each for each in asked if each in operation.statuses], has_parent=has_parent
+    )
     return Pages(client, filter, limit=options["limit"])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..client import client
 from ..engine import transcript
 from ..engine.errors import InstanceNotFound, NotRegistered
-from ..engine.events import HistoryEvent, OrchestrationStarted
+from ..engine.events import HistoryEvent, OrchestrationRewound, OrchestrationStarted
 from ..engine.verification import DAMAGED, Mismatch, described, mismatch_of
 from .replaying import Exported, Stored, Verdict
 
@@ -69,5 +69,11 @@ def _of_exported(subject: Exported) -> Verdict:
 
 
 def _start_of(history: list[HistoryEvent]) -> OrchestrationStarted | None:
-    fact = history[0].fact if history else None
-    return fact if isinstance(fact, OrchestrationStarted) else None
+    """Return the start of an execution, with the identity that it has now: its events may be copied from another."""
+    started: OrchestrationStarted | None = None
+    for event in history:
+        if isinstance(event.fact, OrchestrationStarted):
+            started = event.fact
+        elif isinstance(event.fact, OrchestrationRewound) and started is not None:
+            started = event.fact.identify(started)
+    return started

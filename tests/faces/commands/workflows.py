@@ -75,6 +75,11 @@ def parent(ctx: Any) -> Any:
     yield ctx.schedule_sub_orchestration_with_id(waits, f"{ctx.instance_id}-child")
 
 
+@orchestration("commands.unlucky_parent")
+def unlucky_parent(ctx: Any) -> Any:
+    yield ctx.schedule_sub_orchestration_with_id(fails, f"{ctx.instance_id}-child")
+
+
 @orchestration("commands.counts")
 def counts(ctx: Any, left: int) -> Any:
     """Continue as new until nothing is left."""
