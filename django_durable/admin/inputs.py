@@ -100,9 +100,9 @@ def moment_input() -> forms.DateTimeInput:
 
 def json_of(schema: dict[str, Any], options: dict[str, Any]) -> JsonField:
     """Return a field for what a schema describes, with the schema, and an example in place of what is not written."""
-    field = JsonField(**{"help_text": "JSON", **options})
     shared = schema.get("$defs", {})
     shown = {name: value for name, value in schema.items() if name not in ("$defs", "default")}
+    field = JsonField(**{"help_text": "" if shown else "JSON", **options})
     if shown:
         whole = {**shown, "$defs": shared} if "$ref" in json.dumps(shown) else shown
         field.schema_text = json.dumps(whole, indent=2, ensure_ascii=False)

@@ -53,7 +53,7 @@ def right(name: str) -> Callable[..., bool]:
 class InstanceAdmin(admin.ModelAdmin):
     """Read-only. Every change goes through the client, and to the admin's log."""
 
-    list_display = ("status", "key", "code", "progress", "age", "parent_link")
+    list_display = ("status", "key", "code", "progress", "age")
     list_display_links = ("key",)
     list_filter = (
         changelist.StatusFilter,
@@ -134,11 +134,20 @@ class InstanceAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("Orchestration"))
     def code(self, instance: Instance) -> SafeString:
-        return format_html(
+        named = format_html(
             '<span class="durable-code-name" title="{}">{}</span> <span class="durable-quiet">{}</span>',
             instance.orchestration,
             text.last_part(instance.orchestration),
             instance.version,
+        )
+        if instance.parent is None:
+            return named
+        return format_html(
+            '{} <span class="durable-parent durable-quiet">{} <a href="{}" title="{}">{}</a></span>',
+            named,
+            _("child of"),
+            self._address("change", instance.parent_id),
+            *[instance.parent.instance_id] * 2,
         )
 
     @admin.display(description=gettext_lazy("Custom status"))
@@ -159,13 +168,6 @@ class InstanceAdmin(admin.ModelAdmin):
         took = text.duration((instance.completed_at or now) - instance.started_at)
         label = _("took %(duration)s") if instance.completed_at else _("for %(duration)s")
         return format_html('{} <span class="durable-took durable-quiet">{}</span>', created, label % {"duration": took})
-
-    @admin.display(description=gettext_lazy("Parent"))
-    def parent_link(self, instance: Instance) -> str:
-        if instance.parent is None:
-            return text.NOTHING
-        address = self._address("change", instance.parent_id)
-        return format_html('<a href="{}" title="{}">{}</a>', address, *[instance.parent.instance_id] * 2)
 
     # Pages.
 

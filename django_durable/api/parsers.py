@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from rest_framework.exceptions import APIException, ParseError
@@ -43,7 +44,7 @@ class BoundedJSONParser(BaseParser):
         if len(raw) > limit:
             raise _too_large(limit)
         try:
-            return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
+            return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_members)
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
         except ValueError as error:
@@ -56,3 +57,12 @@ def _too_large(limit: int) -> BodyTooLarge:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not a JSON value")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. One of two members of the same name would be lost, and which of them is anybody's guess."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"an object has {twice!r:.80} twice")
+    return made

@@ -23,6 +23,7 @@ from ..shapes import Status
 
 APP_NAME = "django_durable"
 UNCACHED = "no-store, private"
+GIVEN_TWICE = "It is given more than once. Give one value."
 
 T = TypeVar("T", bound=Permitted)
 
@@ -104,6 +105,10 @@ class DurableView(APIView):
     def query(self, serializer: type[Serializer]) -> dict[str, Any]:
         """Return the validated query parameters; `format` is the framework's. Raises: ValidationError."""
         many = {name for name, field in serializer().fields.items() if hasattr(field, "child")}
+        if twice := [
+            name for name, values in self.request.query_params.lists() if len(values) > 1 and name not in many
+        ]:
+            raise exceptions.ValidationError({name: exceptions.ErrorDetail(GIVEN_TWICE, "repeated") for name in twice})
         given = {
             name: values if name in many else values[-1]
             for name, values in self.request.query_params.lists()

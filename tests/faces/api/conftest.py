@@ -22,8 +22,6 @@ def address(instance_id: str, rest: str = "") -> str:
 @pytest.fixture(autouse=True)
 def mounted(settings) -> None:
     settings.ROOT_URLCONF = "tests.faces.api.urls"
-    # The browsable API has templates.
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "rest_framework"]
 
 
 @pytest.fixture

@@ -49,6 +49,8 @@ def post(api, path: str, raw: bytes | str):
         b'{"a": "\xff"}',
         b"[" * 100_000,
         b"9" * 5000,
+        b'{"name": "a", "name": "b"}',
+        b'{"data": [{"x": 1, "x": 1}]}',
     ],
 )
 def test_a_body_that_is_not_json_is_refused(api, waiting, raw) -> None:
@@ -200,6 +202,8 @@ def test_a_start_that_the_client_refuses_says_why(api, durable, body, code) -> N
         (f"{START}?created_after=0001-01-01T00:00:00%2B14:00", "created_after"),
         (f"{START}?orchestration=%00", "orchestration"),
         (f"{START}?cursor={'9' * 30}", "cursor"),
+        (f"{START}?limit=1&limit=2", "limit"),
+        (f"{ORDER}status/?wait=1&wait=20", "wait"),
         (f"{ORDER}history/?execution=0", "execution"),
         (f"{ORDER}history/?after=99999999999999999999", "after"),
         (f"{ORDER}status/?wait=long", "wait"),
