@@ -128,6 +128,13 @@ class StatusQuery(Asked):
     )
 
 
+class ChangesQuery(Asked):
+    since = Text(max_length=100, required=False, help_text="The position of the message seen last, as Last-Event-ID.")
+    after = Text(max_length=50, required=False, help_text="Execution and seq of the event seen last, for example 1.31.")
+    history = serializers.BooleanField(default=False, help_text="Also events; needs the right to inspect.")
+    kv = serializers.BooleanField(default=False, help_text="Also KV entries; needs the right to payloads.")
+
+
 class HistoryQuery(Asked):
     execution = Whole(min_value=1, required=False, help_text="By default the current one.")
     after = Whole(default=0, help_text="Only events with a higher seq.")

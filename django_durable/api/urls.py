@@ -10,6 +10,7 @@ from django.urls import URLPattern, path, register_converter
 
 from .converters import SlashedTextConverter, TextConverter
 from .longpoll import status
+from .stream import changes
 from .views import bulk, instances, operations, system
 from .views.base import APP_NAME
 
@@ -31,6 +32,7 @@ def _of_instance(converter: str) -> list[URLPattern]:
         ),
         path(f"{base}executions/<int:number>/", instances.ExecutionView.as_view(), name="instance-execution"),
         path(f"{base}status/", status, name="instance-status"),
+        path(f"{base}changes/", changes, name="instance-changes"),
         path(f"{base}history/", instances.HistoryView.as_view(), name="instance-history"),
         path(f"{base}executions/", instances.ExecutionsView.as_view(), name="instance-executions"),
         path(f"{base}tree/", instances.TreeView.as_view(), name="instance-tree"),

@@ -21,5 +21,5 @@ from .positions import Position as Position
 from .positions import place_from_text as place_from_text
 from .positions import position_from_text as position_from_text
 from .subscriptions import Wish as Wish
+from .viewers import SessionViewer as SessionViewer
 from .viewers import Viewer as Viewer
-from .viewers import user_of_session as user_of_session

@@ -56,6 +56,31 @@ async def in_database_thread(function: Callable[[], T]) -> T:
     return await sync_to_async(call)()
 
 
+class SessionViewer:
+    """The user of a session, read anew; or, where no session logs in, whoever the project's middleware found.
+
+    Args:
+        user, session: Of a request or a scope, as they were when the connection was opened.
+    """
+
+    def __init__(self, user: Any, session: Any) -> None:
+        self._user = user
+        self._session = session
+        self._by_session: bool | None = None
+
+    def user(self) -> Any:
+        """Return the user as of now."""
+        if self._by_session is None:
+            # Decided once: what the session knew is kept here, and its store may forget it.
+            self._by_session = self._logs_in()
+        return user_of_session(self._session.session_key) if self._by_session else user_again(self._user)
+
+    def _logs_in(self) -> bool:
+        """Tell whether the session is what logs the user in, and not a token beside it."""
+        user = getattr(self._user, "pk", None)
+        return self._session is not None and user is not None and self._session.get(auth.SESSION_KEY) == str(user)
+
+
 class _ReadSession(dict[str, Any]):
     """A session's data to look at. Who is found to be logged out here keeps the session of the browser as it is."""
 

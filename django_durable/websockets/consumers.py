@@ -14,10 +14,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from ..conf import settings
 from ..engine.errors import LimitExceeded
-from ..live import Listener, Message, Problem, Signal
+from ..live import Listener, Message, Problem, SessionViewer, Signal
 from .pace import Pace
 from .requests import Malformed, Ping, Request, Subscribe, Unsubscribe, request_from_frame, wish_of_address
-from .viewers import SocketViewer
 
 
 class Close(IntEnum):
@@ -56,7 +55,7 @@ class Socket(AsyncWebsocketConsumer):
         rate = settings.LIVE_MAX_MESSAGES_PER_SECOND
         # Whoever connects again subscribes to everything at once.
         self._pace = Pace(rate, rate + settings.LIVE_MAX_SUBSCRIPTIONS, loop.time())
-        self._listener = Listener(SocketViewer(self.scope))
+        self._listener = Listener(SessionViewer(self.scope.get("user"), self.scope.get("session")))
         await self.accept()
         self._pump = loop.create_task(self._send_on(self._listener))
 

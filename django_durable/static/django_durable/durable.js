@@ -14,14 +14,15 @@
  *   </section>
  *
  * All instances of a page share one websocket. When it breaks it is opened again, ever later, and goes on where it was;
- * where it cannot be opened, the REST API is polled, if the page names it: <meta name="durable-api" content="/durable/">.
+ * where it cannot be opened, the REST API is asked, if the page names it: <meta name="durable-api" content="/durable/">.
  */
 
 const SILENCE = 25000; // Milliseconds without a message after which the server is asked whether it is there.
 const PATIENCE = 10000; // For its answer.
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30000;
-const ATTEMPTS = 2; // To open the websocket, before the API is polled beside further attempts.
+const ATTEMPTS = 2; // To open the websocket, before the API is asked beside further attempts.
+const STREAMS = 3; // Event streams at once: browsers open six connections to a server, and the page needs some itself.
 
 const configured = (name) => document.querySelector(`meta[name="durable-${name}"]`)?.content;
 
@@ -31,8 +32,8 @@ class Line {
   failures = 0;
 
   constructor(url, api) {
-    this.url = new URL(url, location.href);
-    this.url.protocol = this.url.protocol.replace("http", "ws");
+    this.url = url && new URL(url, location.href);
+    if (url) this.url.protocol = this.url.protocol.replace("http", "ws");
     this.api = api && new URL(api, location.href);
     addEventListener("online", () => this.hurry());
     addEventListener("pageshow", () => this.hurry());
@@ -41,20 +42,29 @@ class Line {
 
   add(subject) {
     this.subjects.set(subject.id, subject);
-    if (this.socket?.readyState === WebSocket.OPEN) this.subscribe(subject);
-    else if (!this.socket && !this.timer) this.open();
-    if (this.polls) this.poll(subject);
+    if (this.asks) this.ask(subject);
+    else if (this.socket) this.subscribe(subject);
+    else if (!this.timer) this.open();
   }
 
   remove(subject) {
     if (this.subjects.get(subject.id) !== subject) return;
     this.subjects.delete(subject.id);
+    subject.stream?.close();
     if (this.subjects.size) this.send({ type: "unsubscribe", instance_id: subject.id });
     else this.rest();
   }
 
   subscribe({ id, position, history, kv }) {
     this.send({ type: "subscribe", instance_id: id, since: position, history, kv });
+  }
+
+  /** Ask for more than before. */
+  renew(subject) {
+    this.subscribe(subject);
+    if (!this.asks) return;
+    subject.stream?.close();
+    this.ask(subject);
   }
 
   send(message) {
@@ -64,10 +74,11 @@ class Line {
   open() {
     clearTimeout(this.timer);
     this.timer = null;
+    if (!this.url) return this.askInstead();
     const socket = (this.socket = new WebSocket(this.url));
     socket.onopen = () => {
       this.failures = 0;
-      this.polls = false;
+      this.askNoMore();
       this.heard();
       this.tell("live");
       for (const subject of this.subjects.values()) this.subscribe(subject);
@@ -96,11 +107,8 @@ class Line {
     this.failures = code === 4429 ? Math.max(this.failures, 4) + 1 : this.failures + 1;
     const delay = Math.min(FIRST_DELAY * 2 ** (this.failures - 1), LONGEST_DELAY);
     this.timer = setTimeout(() => this.open(), delay * (0.5 + Math.random() / 2));
-    if (this.api && !this.polls && this.failures >= ATTEMPTS) {
-      this.polls = true;
-      for (const subject of this.subjects.values()) this.poll(subject);
-    }
-    this.tell(this.polls ? "polling" : "offline");
+    if (this.failures >= ATTEMPTS) this.askInstead();
+    this.tell(this.asks ? "fallback" : "offline");
   }
 
   /** Nothing is watched any more. */
@@ -109,7 +117,7 @@ class Line {
     clearTimeout(this.silence);
     const socket = this.socket;
     this.socket = this.timer = null;
-    this.polls = false;
+    this.askNoMore();
     socket?.close();
   }
 
@@ -140,14 +148,51 @@ class Line {
     for (const subject of this.subjects.values()) subject.connected(connection);
   }
 
+  // The API in place of the socket.
+
+  askInstead() {
+    if (!this.api || this.asks) return;
+    this.asks = true;
+    for (const subject of this.subjects.values()) this.ask(subject);
+    this.tell("fallback");
+  }
+
+  askNoMore() {
+    this.asks = false;
+    for (const subject of this.subjects.values()) {
+      subject.stream?.close();
+      subject.stream = null;
+    }
+  }
+
+  address({ id }, rest) {
+    return new URL(`instances/${encodeURIComponent(encodeURIComponent(id))}/${rest}`, this.api);
+  }
+
+  /** By an event stream, else by polling. */
+  ask(subject) {
+    const streams = [...this.subjects.values()].filter((each) => each.stream).length;
+    if (streams >= STREAMS) return this.poll(subject);
+    const url = this.address(subject, "changes/");
+    for (const name of ["history", "kv"]) if (subject[name]) url.searchParams.set(name, "true");
+    if (subject.position) url.searchParams.set("since", subject.position);
+    const stream = (subject.stream = new EventSource(url));
+    stream.onmessage = ({ data }) => subject.receive(JSON.parse(data));
+    stream.onerror = () => {
+      // A stream that ended is opened again by the browser; one that was refused is not.
+      if (stream.readyState === EventSource.CLOSED && subject.stream === stream) this.poll(subject);
+    };
+  }
+
   async poll(subject) {
-    const name = encodeURIComponent(encodeURIComponent(subject.id));
+    subject.stream = null;
+    const turn = (subject.turn = {});
     let tag = "";
-    while (this.polls && this.subjects.get(subject.id) === subject) {
+    while (this.asks && subject.turn === turn && this.subjects.get(subject.id) === subject) {
       let wait = 5;
       try {
         const headers = { Accept: "application/json", ...(tag && { "If-None-Match": tag }) };
-        const answer = await fetch(new URL(`instances/${name}/status/`, this.api), { headers, cache: "no-store" });
+        const answer = await fetch(this.address(subject, "status/"), { headers, cache: "no-store" });
         wait = Number(answer.headers.get("Retry-After")) || wait;
         if (answer.ok) {
           tag = answer.headers.get("ETag");
@@ -186,7 +231,7 @@ class Subject {
     if (this.line.subjects.get(this.id) !== this) this.line.add(this);
     else if (more || history || kv) {
       this.position = undefined; // From the beginning, which the others skip.
-      this.line.subscribe(this);
+      this.line.renew(this);
     }
     if (this.state) queueMicrotask(() => watcher.receive(this.state));
     if (this.line.connection) queueMicrotask(() => watcher.options.onconnection?.(this.line.connection));
@@ -254,10 +299,10 @@ const lines = new Map();
  *
  * Callbacks: onstatus(state) at first and with every change, ondone(state) with output and error where they may be seen,
  * onhistory(event) with `history: true`, onkv(entries) with `kv: true`, ongone() once it was deleted, onerror({code,
- * detail}) where it may not be watched, onconnection("live" | "polling" | "offline").
+ * detail}) where it may not be watched, onconnection("live" | "fallback" | "offline").
  *
  * `socket` and `api` are addresses, by default those of <meta name="durable-socket"> (else /ws/durable/) and
- * <meta name="durable-api"> (else there is no polling).
+ * <meta name="durable-api"> (else there is no fallback). An empty `socket` is none: the API is asked at once.
  */
 export function watch(instanceId, options = {}) {
   const url = options.socket ?? configured("socket") ?? "/ws/durable/";

@@ -22,6 +22,7 @@ ENDPOINTS: list[tuple[str, str, str, object]] = [
     (VIEW, "get", "/durable/instances/", None),
     (VIEW, "get", ORDER, None),
     (VIEW, "get", f"{ORDER}status/", None),
+    (VIEW, "get", f"{ORDER}changes/", None),
     (VIEW, "get", f"{ORDER}history/", None),
     (VIEW, "get", f"{ORDER}tree/", None),
     (VIEW, "get", f"{ORDER}executions/", None),
@@ -214,7 +215,7 @@ def test_the_rule_of_the_owner_opens_nothing_but_looking(instances, api_of, user
 
     for method, path, body in everything:
         own, foreign = call(owner, method, path, body), call(stranger, method, path, body)
-        looking = method == "get" and path in (ORDER, f"{ORDER}status/")
+        looking = method == "get" and path in (ORDER, f"{ORDER}status/", f"{ORDER}changes/")
         assert own.status_code == (200 if looking else 403), (method, path)
         assert foreign.status_code == (404 if path.startswith(ORDER) else 403), (method, path)
         assert not any(secret in each.content.decode() for secret in SECRETS for each in (own, foreign))
@@ -299,8 +300,11 @@ def test_a_setting_that_names_no_rules_is_found_by_the_checks(settings) -> None:
 def test_without_the_framework_the_app_works_and_the_import_says_which_extra_to_install() -> None:
     script = """
 import sys
-sys.modules.update(dict.fromkeys(["rest_framework", "drf_spectacular"]))
+missing = ["rest_framework", "drf_spectacular"]
+sys.modules.update(dict.fromkeys(missing))
 import django
+from django.conf import settings
+settings.INSTALLED_APPS = [each for each in settings.INSTALLED_APPS if each not in missing]
 django.setup()
 from django.core.exceptions import ImproperlyConfigured
 try:

@@ -7,10 +7,8 @@ import os
 from datetime import timedelta
 
 from tests.settings import *  # noqa: F403
-from tests.settings import INSTALLED_APPS
 
 ROOT_URLCONF = "tests.faces.websockets.site.urls"
-INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework"]
 DEBUG = True
 _given = json.loads(os.environ.get("SITE_DURABLE", "{}"))
 DJANGO_DURABLE = {
