@@ -99,7 +99,7 @@ KEYS: Mapping[str, Key] = {
     "LIVE_MAX_MESSAGES_PER_SECOND": Key(default=20, kind="whole number", least=1),
     "LIVE_MAX_STREAM": Key(default=timedelta(minutes=10), kind="duration", least=_MOMENT),
 }
-"""Every key, in the order in which the reference lists them."""
+"""Every key, in the order in which the reference lists them; `Settings` says what each is for."""
 
 
 class Settings:
@@ -109,31 +109,68 @@ class Settings:
     """
 
     DATABASE: str
+    """Alias of the database that holds the instances. Only in the project's own database do starts and atomic
+    activities commit with what the project writes."""
     WORKFLOW_MODULES: tuple[str, ...]
+    """Modules that are imported from every installed app at start, with what is in those that are packages."""
     MAX_PAYLOAD_BYTES: int
+    """Most bytes of one encoded payload: an input, an output, the data of an event. Payloads are read with every
+    replay; keep files elsewhere and pass their names."""
     MAX_KV_KEYS: int
+    """Most KV entries of one instance. Each turn of an instance that is not in memory loads all of them."""
     MAX_KV_VALUE_BYTES: int
+    """Most bytes of one encoded KV value."""
     MAX_CUSTOM_STATUS_BYTES: int
+    """Most bytes of an encoded custom status."""
     STEPS_PER_TURN: int
+    """Most steps that code may run after one event without waiting for anything durable; more is an endless
+    loop."""
     LEASE: timedelta
+    """How long a worker may be silent before others take over what it has. It is renewed four times as often, so
+    shorter means quicker take-over and more writes."""
     POLL_INTERVAL: timedelta
+    """How often an idle worker looks for work where the database gives no hints. Where it does, at least 5
+    seconds."""
     CONCURRENCY: int
+    """Activities at a time in each worker process."""
     MAX_DELIVERIES: int
+    """How often an activity may be started without ending before it fails as `Poisoned`, and a turn be tried without
+    being committed before its instance is blocked: what kills its worker must not kill one after the other."""
     HOT_EXECUTIONS: int
+    """Executions that a worker keeps in memory between turns, so that a turn costs its new events and not the
+    history. With 0 every turn replays."""
     TURNS_PER_BATCH: int
+    """Most turns in one commit."""
     SESSION_IDLE_TIMEOUT: timedelta
+    """After how long without an activity a worker lets a session go."""
     MAX_SESSIONS: int
+    """Sessions that a worker owns at a time. With 0 it takes no activity that names one."""
     SHUTDOWN_TIMEOUT: timedelta
+    """How long a stopping worker waits for its activities before it hands them back. Keep it below what the process
+    manager allows."""
     NOTIFY: bool
+    """Whether PostgreSQL tells workers and waits of changes by NOTIFY. Off, they poll; for networks where a
+    connection that listens cannot be kept."""
     MAX_WAIT: timedelta
+    """Longest timeout that a wait of the client takes."""
     RETENTION: timedelta | None
+    """How long after its end workers delete a root instance with its descendants. With `None` nothing is
+    deleted."""
     PERMISSIONS: str
+    """Path of the class that decides who may do what with which instance, see `permissions.DurablePermissions`."""
     LIVE_RECHECK: timedelta
+    """How often an open websocket or stream asks anew whether its user may still see what it follows."""
     LIVE_HEARTBEAT: timedelta
+    """After how long without news an open websocket or stream is told that all is well. Keep it below the timeouts of
+    proxies."""
     LIVE_MAX_SUBSCRIPTIONS: int
+    """Instances that one websocket may follow."""
     LIVE_MAX_MESSAGE_BYTES: int
+    """Most bytes of one message that a websocket takes."""
     LIVE_MAX_MESSAGES_PER_SECOND: int
+    """Messages that a websocket takes per second; whoever sends more is disconnected."""
     LIVE_MAX_STREAM: timedelta
+    """After how long a stream of Server-Sent Events ends; browsers connect again by themselves, and miss nothing."""
 
     def __getattr__(self, name: str) -> Any:
         # Reached once per key: the value then stands in the instance, where attribute access finds it first.
