@@ -61,9 +61,15 @@ def check_command(line: str) -> None:
         elif program == "pip":
             check_requirement(words[2:])
         else:
-            assert program in NOT_RUN or program in {"cd", "echo", "pytest", "ruff", "django-admin", "python", "export"}, (
-                f"{program} is not known: run it, or say in NOT_RUN why not."
-            )
+            assert program in NOT_RUN or program in {
+                "cd",
+                "echo",
+                "pytest",
+                "ruff",
+                "django-admin",
+                "python",
+                "export",
+            }, f"{program} is not known: run it, or say in NOT_RUN why not."
 
 
 def check_management(words: list[str]) -> None:

@@ -1,11 +1,13 @@
-"""The pages that a reader follows from an empty folder."""
+"""The pages that a reader follows, and where each begins."""
 
 from __future__ import annotations
 
 from .blocks import ROOT
 
-FOLLOWED = [
-    *sorted((ROOT / "docs" / "tutorial").glob("[0-9]*.md")),
-    ROOT / "docs" / "how-to" / "testing.md",
-    ROOT / "README.md",
-]
+FROM_NOTHING = sorted((ROOT / "docs" / "tutorial").glob("[0-9]*.md"))
+"""Begin in an empty folder."""
+
+IN_A_PROJECT = [ROOT / "README.md", ROOT / "docs" / "how-to" / "testing.md"]
+"""Begin in a project with an app `orders` that has an `Order`."""
+
+FOLLOWED = [*FROM_NOTHING, *IN_A_PROJECT]

@@ -25,7 +25,8 @@ def check_html(text: str) -> None:
 def check_yaml(text: str) -> None:
     """Read every document; where one has a command of manage.py, check that, too."""
     documents = list(yaml.safe_load_all(text))
-    assert documents and all(documents)
+    assert documents
+    assert all(documents)
     for found in re.findall(r"manage\.py [^\n\"'\]]+", text):
         check_command(f"python {found}")
     for listed in re.findall(r"\[([^\]]*manage\.py[^\]]*)\]", text):

@@ -17,6 +17,7 @@ from .blocks import Block
 from .console import CTRL_C, NOT_RUN, Command, check_command, commands_of
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+HERE = Path(__file__).parent
 DEADLINE = 60.0
 SERVES = re.compile(r"manage\.py (runserver|durable_worker(?! --once))|^daphne")
 """What runs in a terminal of its own until the page is through."""
@@ -38,6 +39,14 @@ class Project:
         self.folder = folder
         self.port = free_port()
         self.terminals: list[Terminal] = []
+
+    def prepare(self) -> None:
+        """Make a project `shop` with an app `orders`, for the pages that begin in a project that one has."""
+        for line in ("django-admin startproject shop", "cd shop", "python manage.py startapp orders"):
+            self.type(Command(line, ""))
+        self.write("shop/settings.py", 'INSTALLED_APPS += ["orders"]\n')
+        (self.folder / "orders" / "models.py").write_text((HERE / "orders" / "models.py").read_text())
+        self.type(Command("python manage.py makemigrations orders", ""))
 
     def follow(self, block: Block) -> None:
         """Do what a block says."""

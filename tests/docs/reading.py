@@ -56,7 +56,7 @@ class Reading:
         code = compile("\n" * block.line + block.text, str(block.page), "exec", dont_inherit=True)
         if module.__name__ == "settings":
             module.__dict__.update(INSTALLED_APPS=[], MIDDLEWARE=[], DATABASES={"default": {}})
-        exec(code, module.__dict__)
+        exec(code, module.__dict__)  # noqa: S102 - the code is that of the pages
 
     def module(self, file: str) -> ModuleType:
         """Return the module of a file, a new one the first time."""
@@ -70,7 +70,9 @@ class Reading:
 
     def converse(self, block: Block) -> None:
         """Type what follows the prompts, and compare what it shows."""
-        test = doctest.DocTestParser().get_doctest(block.text, self.shell.__dict__, block.place, str(block.page), block.line)
+        test = doctest.DocTestParser().get_doctest(
+            block.text, self.shell.__dict__, block.place, str(block.page), block.line
+        )
         test.globs = self.shell.__dict__
         shown: list[str] = []
         runner = doctest.DocTestRunner(verbose=False, optionflags=FLAGS)

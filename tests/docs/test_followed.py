@@ -1,11 +1,11 @@
-"""The pages that a reader follows from an empty folder, followed: real commands, real processes, real output."""
+"""The pages that a reader follows, followed: real commands, real processes, real output."""
 
 from __future__ import annotations
 
 import pytest
 
 from .blocks import blocks_of, page_id
-from .followed import FOLLOWED
+from .followed import FOLLOWED, IN_A_PROJECT
 from .project import Project
 
 pytestmark = pytest.mark.only_on("sqlite")  # What `startproject` makes; the run's own database is not used.
@@ -21,6 +21,8 @@ def project(tmp_path):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", FOLLOWED, ids=page_id)
 def test_following_a_page_leads_where_it_says(page, project):
+    if page in IN_A_PROJECT:
+        project.prepare()
     for block in blocks_of(page):
         try:
             project.follow(block)

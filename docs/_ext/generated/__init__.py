@@ -18,9 +18,12 @@ from sphinx.util.docutils import SphinxDirective
 from . import checks, commands, drawing, errors, methods, permissions, rest, states, tables
 
 PARTS: dict[str, Callable[..., Iterable[str]]] = {
+    "attributes": methods.attributes,
     "checks": checks.table,
     "command": commands.command,
+    "counters": methods.counters,
     "errors": errors.tree,
+    "functions": methods.functions,
     "methods": methods.listing,
     "models": tables.listing,
     "moves": states.moves,

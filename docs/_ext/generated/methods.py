@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.utils.module_loading import import_string
 
 from django_durable import conf
+from django_durable.worker.instrumentation import COUNTED
 
 from . import markdown
 
@@ -29,21 +30,15 @@ def listing(path: str, *only: str) -> Iterator[str]:
 
 
 def named(cls: type) -> Iterator[tuple[str, list[str]]]:
-    """Yield public methods and properties with their other names, bases first."""
-    members: dict[str, Any] = {}
-    for base in reversed([each for each in cls.__mro__ if each.__module__.startswith("django_durable")]):
-        members |= {name: value for name, value in vars(base).items() if not name.startswith("_")}
-    seen: dict[int, str] = {}
-    names: dict[str, list[str]] = {}
-    for name, value in members.items():
-        if is_twin(name, value) or not (inspect.isfunction(value) or isinstance(value, property)):
+    """Yield the class's own public methods and properties, each with its other names."""
+    names: dict[int, tuple[str, list[str]]] = {}
+    for name, value in vars(cls).items():
+        if name.startswith("_") or is_twin(name, value):
             continue
-        if id(value) in seen:
-            names[seen[id(value)]].append(name)
-        else:
-            seen[id(value)] = name
-            names[name] = []
-    yield from names.items()
+        if inspect.isfunction(value) or isinstance(value, property):
+            names.setdefault(id(value), (name, []))[1].append(name)
+    for name, all_names in names.values():
+        yield name, all_names[1:]
 
 
 def is_twin(name: str, value: object) -> bool:
@@ -54,17 +49,51 @@ def is_twin(name: str, value: object) -> bool:
 def entry(cls: type, name: str, aliases: list[str]) -> Iterator[str]:
     """Yield one method as a definition: its call, then its docstring."""
     value = getattr(cls, name)
-    text = inspect.getdoc(value)
-    if not text:
-        raise ValueError(f"{cls.__qualname__}.{name} has no docstring, and the reference shows it.")
     call = name if isinstance(value, property) else name + markdown.signature(value)
-    also = "".join(f", also `{each}`" for each in aliases)
-    yield f"`{call}`{also}"
+    yield from definition(f"`{call}`" + "".join(f", also `{each}`" for each in aliases), value)
+
+
+def functions(module: str, *names: str) -> Iterator[str]:
+    """Yield functions of a module."""
+    for name in names:
+        function = import_string(f"{module}.{name}")
+        yield from definition(f"`{name}{markdown.signature(function)}`", function)
+
+
+def definition(term: str, thing: object) -> Iterator[str]:
+    """Yield a term and a docstring below it. Raises: ValueError: there is none."""
+    text = inspect.getdoc(thing)
+    if not text:
+        raise ValueError(f"{term} has no docstring, and the reference shows it.")
+    yield term
     lead = ":   "
     for paragraph in paragraphs(text):
         yield f"{lead}{paragraph}"
         yield ""
         lead = "    "
+
+
+def attributes(path: str) -> Iterator[str]:
+    """Yield what a class has: its docstring, and the fields of a dataclass with their defaults."""
+    cls = import_string(path)
+    yield f"**`{cls.__name__}`**"
+    for paragraph in paragraphs(inspect.getdoc(cls) or ""):
+        yield ""
+        yield paragraph
+    if is_dataclass(cls):
+        yield ""
+        rows = ((f"`{each.name}`", f"`{each.type}`", default_of(each)) for each in fields(cls))
+        yield from markdown.grid(("field", "type", "default"), rows)
+
+
+def default_of(field: Field[object]) -> str:
+    """Return a field's default as code, nothing where it has none."""
+    return "" if field.default is MISSING else f"`{shown(field.default)}`"
+
+
+def counters() -> Iterator[str]:
+    """Yield the names of what a worker counts."""
+    yield ", ".join(f"`{name}`" for name in COUNTED) + "."
 
 
 SECTIONS = r"(Args|Raises|Returns|The future raises|Attributes|Writes):"
