@@ -1,4 +1,4 @@
-"""The README says what is true: every verb and method of its tables exists."""
+"""The pages that are read outside the documentation lead where they say; `tests/docs` runs their code."""
 
 from __future__ import annotations
 
@@ -7,37 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from django_durable.client import Client
-from django_durable.engine.context import OrchestrationContext
-
-README = (Path(__file__).parent.parent / "README.md").read_text()
-ROWS = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
-ON_INSTANCES = {"random", "logger"}
-NOT_METHODS = {"client", "a", "fn"}
+ROOT = Path(__file__).parent.parent
 
 
-def names(cell: str) -> list[str]:
-    """Return the names in a table cell; `_suffix` continues the first name of the cell."""
-    found: list[str] = []
-    for each in re.findall(r"`([^`]*)`", cell):
-        name = re.sub(r"^(ctx\.|client\.)", "", each).split("(")[0]
-        if name and not name.startswith("."):
-            found.append(found[0] + name if name.startswith("_") else name)
-    return [name for name in found if "." not in name and name not in NOT_METHODS]
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_to_a_file_leads_to_one(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-@pytest.mark.parametrize("cell", [row for row in ROWS if "`ctx." in row])
-def test_every_verb_of_the_readme_exists(cell):
-    assert names(cell)
-    for name in names(cell):
-        assert name in ON_INSTANCES or hasattr(OrchestrationContext, name), name
+def test_every_target_of_make_that_the_readme_names_exists():
+    named = re.findall(r"`make (\w+)`", (ROOT / "README.md").read_text())
 
-
-@pytest.mark.parametrize(
-    "cell", [row for row in ROWS if "`ctx." not in row and "`." not in row and "client." not in row]
-)
-def test_every_method_of_the_readme_exists_with_its_async_twin(cell):
-    assert names(cell)
-    for name in names(cell):
-        assert hasattr(Client, name), name
-        assert hasattr(Client, f"a{name}"), f"a{name}"
+    assert named
+    for name in named:
+        assert re.search(rf"^{name}:", (ROOT / "Makefile").read_text(), re.MULTILINE), name

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from math import hypot
 from typing import NamedTuple
 
 from django_durable.engine.states import CLAIMABLE, MOVES, PARKED, TERMINAL, RuntimeStatus
 
 OPEN = "open"
+ASIDE = 9
+"""How far a line is moved aside where there is one back."""
 
 
 class Box(NamedTuple):
@@ -35,12 +38,12 @@ class Box(NamedTuple):
 
 PLACES: dict[str, Box] = {
     OPEN: Box(10, 40, 310, 80),
-    RuntimeStatus.PENDING: Box(30, 70),
-    RuntimeStatus.RUNNING: Box(188, 70),
+    RuntimeStatus.PENDING: Box(22, 70),
+    RuntimeStatus.RUNNING: Box(196, 70),
     RuntimeStatus.SUSPENDED: Box(440, 10),
     RuntimeStatus.BLOCKED: Box(580, 90),
     RuntimeStatus.COMPLETED: Box(10, 250),
-    RuntimeStatus.FAILED: Box(180, 250),
+    RuntimeStatus.FAILED: Box(200, 250),
     RuntimeStatus.TERMINATED: Box(400, 250),
     RuntimeStatus.CANCELED: Box(580, 250),
 }
@@ -74,8 +77,8 @@ def arrows() -> dict[tuple[str, str], list[str]]:
             ends = (source, target)
             if source in CLAIMABLE and all(table.get(each) is target for each in CLAIMABLE) and target not in CLAIMABLE:
                 ends = (OPEN, target)
-            elif source in PARKED and target in CLAIMABLE:
-                ends = (source, OPEN)  # To Pending where no turn of it was ever committed.
+            elif source not in CLAIMABLE and target in CLAIMABLE:
+                ends = (source, OPEN)
             if ends[0] != ends[1] and move not in found.setdefault(ends, []):
                 found[ends].append(move)
     return found
@@ -96,10 +99,13 @@ def arrow(source: str, target: str, label: str) -> str:
     """Return a line between two places, with its label; two ways between them lie beside each other."""
     start, end = PLACES[source], PLACES[target]
     (x1, y1), (x2, y2) = start.edge_towards(*end.middle), end.edge_towards(*start.middle)
-    shift = (9 if source == OPEN else -9) if (target, source) in arrows() else 0
-    y1, y2 = y1 + shift, y2 + shift
-    # Nearer to the end, where the lines from one place are apart.
-    x, y = x1 + (x2 - x1) * 0.6, y1 + (y2 - y1) * 0.6
+    if (target, source) in arrows():
+        length = hypot(x2 - x1, y2 - y1) / ASIDE
+        dx, dy = (y1 - y2) / length, (x2 - x1) / length
+        (x1, y1), (x2, y2) = (x1 + dx, y1 + dy), (x2 + dx, y2 + dy)
+    # Nearer to the end that is not the frame, where the lines are apart.
+    share = 0.4 if target == OPEN else 0.6
+    x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
     return (
         f'<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}" marker-end="url(#tip)"/>'
         f'<text class="move" x="{x:.0f}" y="{y + 4:.0f}">{escape(label)}</text>'
