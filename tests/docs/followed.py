@@ -7,7 +7,11 @@ from .blocks import ROOT
 FROM_NOTHING = sorted((ROOT / "docs" / "tutorial").glob("[0-9]*.md"))
 """Begin in an empty folder."""
 
-IN_A_PROJECT = [ROOT / "README.md", ROOT / "docs" / "how-to" / "testing.md"]
+IN_A_PROJECT = [
+    ROOT / "README.md",
+    ROOT / "docs" / "how-to" / "testing.md",
+    ROOT / "docs" / "how-to" / "versioning.md",
+]
 """Begin in a project with an app `orders` that has an `Order`."""
 
 FOLLOWED = [*FROM_NOTHING, *IN_A_PROJECT]

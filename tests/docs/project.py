@@ -82,13 +82,13 @@ class Project:
         elif command.line == "python manage.py shell":
             self.run([sys.executable, "-c", SHELL, str(FLAGS)], command.output, settings=True)
         else:
-            shown = self.run(["bash", "-c", command.line])
+            shown = self.run(["bash", "-c", command.line], fails="CommandError" in command.output)
             if command.output.strip():
                 right = doctest.OutputChecker().check_output(command.output, shown, FLAGS)
                 assert right, f"$ {command.line}\nThe page shows:\n{command.output}\nThere came:\n{shown}"
 
-    def run(self, line: list[str], given: str = "", *, settings: bool = False) -> str:
-        """Run a command to its end and return what it wrote."""
+    def run(self, line: list[str], given: str = "", *, settings: bool = False, fails: bool = False) -> str:
+        """Run a command to its end and return what it wrote. It ends with 0, or with 1 where the page says so."""
         environment = self.environment()
         if settings:
             environment["DJANGO_SETTINGS_MODULE"] = f"{self.folder.name}.settings"
@@ -103,7 +103,7 @@ class Project:
             timeout=DEADLINE,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(line)[:200]}\n{done.stdout}"
+        assert done.returncode == fails, f"{' '.join(line)[:200]}\n{done.stdout}"
         return done.stdout
 
     def environment(self) -> dict[str, str]:
