@@ -1,7 +1,7 @@
 """Every text that people see can be translated, and the catalogs that come along are whole and compiled.
 
-With the tools of gettext, in `django_durable/`: `django-admin makemessages -l de --no-location --no-obsolete`, translate,
-and `django-admin compilemessages`.
+With the tools of gettext, in `django_durable/`: `django-admin makemessages -l de --no-location --no-obsolete`, then
+translate, then `django-admin compilemessages`.
 """
 
 from __future__ import annotations
