@@ -14,6 +14,7 @@ from django_durable.store.records import TagFilter
 from django_durable.testing import Durable
 
 from .activities import registry as suite_registry
+from .retrying import Retrying
 
 HISTORIES = Path(__file__).parent.parent / "histories"
 
@@ -82,3 +83,9 @@ def durable(db, registry):
     harness = Durable(registry, tags=TagFilter.ANY)
     yield harness
     harness.close()
+
+
+@pytest.fixture(params=["generator", "async"])
+def retrying(request, durable):
+    """Return stories of either style to retry and fork; see `Retrying`."""
+    return Retrying(durable, request.param)
