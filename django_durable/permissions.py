@@ -31,6 +31,7 @@ class Right(Enum):
     CANCEL = "cancel", "cancel_instance"
     TERMINATE = "terminate", "terminate_instance"
     SUSPEND = "suspend", "suspend_instance"
+    RETRY = "retry", "retry_instance"
     PRUNE = "prune", "prune_instance"
     DELETE = "delete", "delete_instance"
     VIEW_WORKERS = "view_workers", "view_worker"
@@ -72,7 +73,7 @@ class DurablePermissions:
         return self.has(user, Right.VIEW_PAYLOAD)
 
     def can_change(self, user: Any, instance: Permitted, right: Right) -> bool:
-        """Whether a user may signal, cancel, terminate, suspend and resume, prune or delete an instance."""
+        """Whether a user may signal, cancel, terminate, suspend and resume, retry and fork, prune or delete it."""
         return self.has(user, right)
 
     def can_list(self, user: Any) -> bool:

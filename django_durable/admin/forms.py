@@ -39,6 +39,16 @@ class QueueForm(forms.Form):
     )
 
 
+class RetryForm(forms.Form):
+    from_event = forms.IntegerField(
+        label=gettext_lazy("From event"), required=False, min_value=1,
+        help_text=gettext_lazy(
+            "Left empty, it goes on from its last good point. Else the number of something it was told, for example of "
+            "a failed activity: that and what follows is dropped."
+        ),
+    )  # fmt: skip
+
+
 class PruneForm(forms.Form):
     keep_last = forms.IntegerField(
         label=gettext_lazy("Keep the last"), min_value=1, max_value=1_000_000, initial=1,

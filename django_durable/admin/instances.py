@@ -98,6 +98,7 @@ class InstanceAdmin(admin.ModelAdmin):
     has_cancel_permission = right("cancel")
     has_terminate_permission = right("terminate")
     has_suspend_permission = right("suspend")
+    has_retry_permission = right("retry")
     has_prune_permission = right("prune")
     has_remove_permission = right("remove")
     has_payload_permission = right("payload")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from ..client import Client, PruneOptions
 from ..engine.states import TERMINAL, Move, RuntimeStatus, sources
 from ..models import Instance
-from .forms import DeleteForm, EventForm, PruneForm, QueueForm, ReasonForm
+from .forms import DeleteForm, EventForm, PruneForm, QueueForm, ReasonForm, RetryForm
 
 LIVE = frozenset(RuntimeStatus) - TERMINAL
 
@@ -69,6 +69,11 @@ def _delete(client: Client, instance_id: str, given: dict[str, Any]) -> None:
 
 def _prune(client: Client, instance_id: str, given: dict[str, Any]) -> None:
     client.prune_executions(instance_id, PruneOptions(keep_last=given["keep_last"]))
+
+
+def _retried(given: dict[str, Any]) -> str:
+    event = given["from_event"]
+    return _("Retried from event %(event)s.") % {"event": event} if event else _("Retried.")
 
 
 CANCEL = Operation(
@@ -152,6 +157,21 @@ ENQUEUE = Operation(
     form=QueueForm,
     note=lambda given: _("Enqueued a message in “%(queue)s”.") % {"queue": given["queue"]},
 )
+RETRY = Operation(
+    name="retry",
+    right="retry",
+    label=gettext_lazy("Retry"),
+    many=gettext_lazy("Retry selected instances"),
+    explanation=gettext_lazy(
+        "The instance goes on from before its failure, as a new execution, with its children. What had completed is "
+        "not run again; what it did since is not undone."
+    ),
+    done=ngettext_lazy("%(count)d instance goes on.", "%(count)d instances go on.", "count"),
+    run=lambda client, instance_id, given: client.retry_instance(instance_id, from_event=given["from_event"]),
+    fits=lambda instance: instance.runtime_status in sources(Move.RETRY) and instance.parent_id is None,
+    form=RetryForm,
+    note=_retried,
+)
 PRUNE = Operation(
     name="prune",
     right="prune",
@@ -181,7 +201,7 @@ DELETE = Operation(
     dangerous=True,
 )
 
-OPERATIONS = {each.name: each for each in (RAISE, ENQUEUE, SUSPEND, RESUME, CANCEL, TERMINATE, PRUNE, DELETE)}
+OPERATIONS = {each.name: each for each in (RAISE, ENQUEUE, SUSPEND, RESUME, RETRY, CANCEL, TERMINATE, PRUNE, DELETE)}
 """By name, in the order of the buttons."""
 
 RIGHTS = {
@@ -190,6 +210,7 @@ RIGHTS = {
     "cancel": "cancel_instance",
     "terminate": "terminate_instance",
     "suspend": "suspend_instance",
+    "retry": "retry_instance",
     "prune": "prune_instance",
     "remove": "delete_instance",
     "payload": "view_payload",

@@ -177,6 +177,17 @@ class ReasonRequest(Asked):
     reason = Text(max_length=LONGEST_REASON, required=False, allow_null=True)
 
 
+class RetryRequest(Asked):
+    from_event = Whole(
+        min_value=1, required=False, help_text="The event to go back to; by default its last good point is found."
+    )
+
+
+class ForkRequest(RetryRequest):
+    instance_id = Text(max_length=INSTANCE_ID_LENGTH, help_text="Of the new instance.")
+    execution = Whole(min_value=1, required=False, help_text="To be forked; by default the current one.")
+
+
 class PruneRequest(Asked):
     keep_last = Whole(required=False, help_text="How many of the newest executions stay, the current one included.")
     completed_before = Moment(required=False)
@@ -184,7 +195,7 @@ class PruneRequest(Asked):
 
 class BulkRequest(Asked):
     operation = serializers.ChoiceField(
-        choices=["cancel", "terminate", "suspend", "resume", "prune", "delete"],
+        choices=["cancel", "terminate", "suspend", "resume", "retry", "prune", "delete"],
     )
     instance_ids = serializers.ListField(
         child=Text(max_length=INSTANCE_ID_LENGTH), required=False, allow_empty=False, max_length=BULK_LIMIT

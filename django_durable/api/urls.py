@@ -42,6 +42,8 @@ def _of_instance(converter: str) -> list[URLPattern]:
         path(f"{base}terminate/", operations.TerminateView.as_view(), name="instance-terminate"),
         path(f"{base}suspend/", operations.SuspendView.as_view(), name="instance-suspend"),
         path(f"{base}resume/", operations.ResumeView.as_view(), name="instance-resume"),
+        path(f"{base}retry/", operations.RetryView.as_view(), name="instance-retry"),
+        path(f"{base}fork/", operations.ForkView.as_view(), name="instance-fork"),
         path(f"{base}prune/", operations.PruneView.as_view(), name="instance-prune"),
         path(base, instances.InstanceView.as_view(), name="instance-detail"),
     ]

@@ -114,8 +114,8 @@ def _child_is_not_retried(row: trees.Locked, using: str) -> CallerError:
     return IllegalTransition(
         row.instance_id,
         "retry",
-        "a child",
-        (),
+        "a sub-orchestration",
+        ["a root"],
         f"Its parent {parent!r} was told how it ended: retry that one, which retries its children, or fork this one.",
     )
 

@@ -29,11 +29,13 @@ class Operation:
     Attributes:
         statuses: In which an instance may be; others are not selected by a filter.
         run: Carries it out on one; raises what the client raises.
+        of_roots: Whether it is done to whole trees only; children are not selected by a filter.
     """
 
     right: Right
     statuses: frozenset[RuntimeStatus]
     run: Callable[[Client, str, Given], object]
+    of_roots: bool = False
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -45,13 +47,19 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "suspend": Operation(Right.SUSPEND, sources(Move.SUSPEND), lambda client, id, given: client.suspend_instance(id)),
     "resume": Operation(Right.SUSPEND, sources(Move.RESUME), lambda client, id, given: client.resume_instance(id)),
+    "retry": Operation(
+        Right.RETRY, sources(Move.RETRY), lambda client, id, given: client.retry_instance(id), of_roots=True
+    ),
     "prune": Operation(
         Right.PRUNE,
         frozenset(RuntimeStatus),
         lambda client, id, given: client.prune_executions(id, requests.prune_options(given)),
     ),
     "delete": Operation(
-        Right.DELETE, TERMINAL, lambda client, id, given: client.delete_instance(id, force=given["force"])
+        Right.DELETE,
+        TERMINAL,
+        lambda client, id, given: client.delete_instance(id, force=given["force"]),
+        of_roots=True,
     ),
 }
 
@@ -74,7 +82,7 @@ class BulkView(DurableView):
         operation, statuses = OPERATIONS[name], OPERATIONS[name].statuses
         if name == "delete" and given["force"]:
             statuses = frozenset(RuntimeStatus)
-        selected, missing, more = self._selected(given, statuses, roots_only=name == "delete")
+        selected, missing, more = self._selected(given, statuses, roots_only=operation.of_roots)
         results = [_failed(InstanceNotFound(instance_id)) for instance_id in missing]
         results += [self._one(operation, each, given, statuses) for each in selected]
         succeeded = sum(each["ok"] for each in results)
@@ -121,8 +129,8 @@ class BulkView(DurableView):
                 operation.run(self.client, id, given)
             elif instance.runtime_status not in statuses:
                 raise IllegalTransition(id, given["operation"], instance.runtime_status, sorted(statuses))
-            elif operation.right is Right.DELETE and instance.parent_instance_id is not None:
-                raise IllegalTransition(id, "delete", "a sub-orchestration", ["a root"])
+            elif operation.of_roots and instance.parent_instance_id is not None:
+                raise IllegalTransition(id, given["operation"], "a sub-orchestration", ["a root"])
         except DurableError as error:
             return _failed(error, id)
         return _result(id)

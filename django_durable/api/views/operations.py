@@ -123,6 +123,35 @@ class ResumeView(DurableView):
         return self.answer_status(instance_id, 202)
 
 
+class RetryView(DurableView):
+    """Let an instance that ended badly go on from its last good point."""
+
+    right = Right.RETRY
+
+    @_moving("retry", "Let an instance that ended badly go on from its last good point", requests.RetryRequest)
+    def post(self, request: Request, instance_id: str) -> Response:
+        self.status_for(instance_id, self.right)
+        given = self.body(requests.RetryRequest)
+        self.client.retry_instance(instance_id, from_event=given.get("from_event"))
+        return self.answer_status(instance_id, 202)
+
+
+class ForkView(DurableView):
+    """Start a new instance that goes on from an event of another one."""
+
+    right = Right.RETRY
+
+    @_moving("fork", "Start a new instance that goes on from an event of this one", requests.ForkRequest)
+    def post(self, request: Request, instance_id: str) -> Response:
+        self.status_for(instance_id, self.right)
+        given = self.body(requests.ForkRequest)
+        new = given["instance_id"]
+        self.client.fork_instance(
+            instance_id, new, execution=given.get("execution"), from_event=given.get("from_event")
+        )
+        return self.answer_status(new, 202)
+
+
 class PruneView(DurableView):
     """Delete executions that an instance has continued from."""
 

@@ -12,12 +12,13 @@ RIGHTS = {
     "enqueue": ("signal_instance", {"queue": "orders", "payload": ""}),
     "suspend": ("suspend_instance", {}),
     "resume": ("suspend_instance", {}),
+    "retry": ("retry_instance", {"from_event": ""}),
     "cancel": ("cancel_instance", {"reason": "too late"}),
     "terminate": ("terminate_instance", {"reason": ""}),
     "prune": ("prune_instance", {"keep_last": "1"}),
     "delete": ("delete_instance", {"force": "on"}),
 }
-EVERY_RIGHT = {right for right, _ in RIGHTS.values()} | {"start_instance", "view_payload", "retry_instance"}
+EVERY_RIGHT = {right for right, _ in RIGHTS.values()} | {"start_instance", "view_payload"}
 
 
 def test_every_operation_is_in_this_matrix():
@@ -73,6 +74,8 @@ def test_action_of_the_list_is_not_offered_or_done_without_its_permission(order,
 def test_operation_is_open_to_staff_with_its_permission_and_is_logged(order, shop, person, operation):
     if operation == "resume":
         shop.client.suspend_instance(order)
+    if operation == "retry":
+        shop.client.terminate_instance(order)
     somebody = person("view_instance", RIGHTS[operation][0])
     response = somebody.post(do(order, operation), RIGHTS[operation][1], follow=True)
     assert len(said(response)) == 1
@@ -270,3 +273,38 @@ def test_many_refusals_are_summed_up(shop, boss):
 
 
 # Starting.
+
+
+# Retry.
+
+
+def test_retry_from_an_event_is_logged_with_it(shop, boss):
+    shop.client.start_orchestration("order-1", "shop.fails")
+    shop.run()
+    assert "from_event" in boss.get(do("order-1", "retry")).content.decode()
+    refused = boss.post(do("order-1", "retry"), {"from_event": "2"}, follow=True)
+    assert "Go back to event 1." in text(refused)
+    boss.post(do("order-1", "retry"), {"from_event": "1"})
+    assert status("order-1") == "Running"
+    assert [message for _, _, message in logged()] == ["Retried from event 1."]
+
+
+def test_retry_of_many_tells_of_those_that_cannot_be(shop, boss):
+    shop.client.start_orchestration("failed", "shop.fails")
+    shop.client.start_orchestration("running", "shop.waits")
+    shop.run()
+    done = boss.post(LIST, selected("retry", "failed", "running", confirmed="yes", from_event=""), follow=True)
+    assert "1 instance goes on." in said(done)
+    assert any("expected Canceled or Failed or Terminated" in each for each in said(done))
+    assert (status("failed"), status("running")) == ("Running", "Running")
+
+
+def test_retry_is_offered_for_roots_that_ended_badly_only(shop, boss):
+    shop.client.start_orchestration("family", "shop.parent")
+    shop.client.start_orchestration("fine", "shop.takes_anything", {})
+    shop.run()
+    shop.client.terminate_instance("family")
+    offered = {
+        each: do(each, "retry") in boss.get(page(each)).content.decode() for each in ("family", "family-0", "fine")
+    }
+    assert offered == {"family": True, "family-0": False, "fine": False}

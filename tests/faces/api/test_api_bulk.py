@@ -124,3 +124,18 @@ def test_each_operation_needs_its_own_permission_for_each_instance(api_of, user_
     assert {each["code"] for each in without.json()["results"]} == {"permission_denied"}
     assert (blind.status_code, blind.json()["code"]) == (403, "permission_denied")
     assert before == statuses(durable)
+
+
+def test_failed_trees_are_retried_by_their_roots(api, durable) -> None:
+    durable.client.start_orchestration("fails", "orders.fails")
+    durable.client.start_orchestration("family", "orders.parent")
+    durable.run()
+    durable.client.terminate_instance("family")
+
+    foretold = bulk(api, "retry", filter={}, dry_run=True)
+    by_id = bulk(api, "retry", instance_ids=["family-child"])
+    result = bulk(api, "retry", filter={})
+
+    assert done(foretold) == done(result) == {"fails", "family"}
+    assert [each["code"] for each in by_id["results"]] == ["illegal_transition"]
+    assert statuses(durable) == {"fails": "Running", "family": "Running", "family-child": "Running"}

@@ -254,7 +254,7 @@ def test_an_instance_is_terminated_with_a_reason(api, durable, waiting) -> None:
     assert answer.json()["instance"]["error"]["message"] == "The instance was terminated: lost"
 
 
-@pytest.mark.parametrize("move", ["cancel", "terminate", "suspend", "resume"])
+@pytest.mark.parametrize("move", ["cancel", "terminate", "suspend", "resume", "retry"])
 def test_a_move_that_the_status_does_not_allow_is_a_conflict_that_says_why(api, durable, move) -> None:
     durable.client.start_orchestration("order-7", "orders.doubles", 1)
     durable.run()
@@ -293,3 +293,36 @@ def test_a_change_costs_a_few_queries(api, waiting) -> None:
 
     # Two to look, before and after, the rest to send.
     assert len(queries) <= 8
+
+
+def test_a_failed_instance_is_retried_and_shows_its_new_execution(api, durable) -> None:
+    durable.client.start_orchestration("order-7", "orders.fails")
+    durable.run()
+
+    answer = api.post("/durable/instances/order-7/retry/", {}, format="json")
+
+    assert answer.status_code == 202
+    assert answer.json()["instance"]["runtime_status"] == "Running"
+    assert durable.client.list_executions("order-7") == [1, 2]
+
+
+def test_a_retry_from_an_event_that_is_none_to_go_back_to_says_which_is(api, durable) -> None:
+    durable.client.start_orchestration("order-7", "orders.fails")
+    durable.run()
+
+    answer = api.post("/durable/instances/order-7/retry/", {"from_event": 2}, format="json")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+    assert "Go back to event 1." in answer.json()["detail"]
+
+
+def test_a_fork_is_answered_with_the_new_instance(api, durable, waiting) -> None:
+    fork = {"instance_id": "order-8", "from_event": 1}
+    answer = api.post("/durable/instances/order-7/fork/", fork, format="json")
+    again = api.post("/durable/instances/order-7/fork/", fork, format="json")
+
+    assert (answer.status_code, answer["Location"]) == (202, "/durable/instances/order-8/status/")
+    assert answer.json()["instance"]["instance_id"] == "order-8"
+    assert (again.status_code, again.json()["code"]) == (409, "instance_already_exists")
+    durable.run()
+    assert durable.client.get_status("order-8").custom_status == {"step": "waiting"}

@@ -39,12 +39,14 @@ ENDPOINTS: list[tuple[str, str, str, object]] = [
     ("terminate_instance", "post", f"{ORDER}terminate/", {}),
     ("suspend_instance", "post", f"{ORDER}suspend/", {}),
     ("suspend_instance", "post", f"{ORDER}resume/", {}),
+    ("retry_instance", "post", f"{ORDER}retry/", {}),
+    ("retry_instance", "post", f"{ORDER}fork/", {"instance_id": "customer-3", "from_event": 1}),
     ("prune_instance", "post", f"{ORDER}prune/", {}),
     ("delete_instance", "delete", ORDER, None),
 ]
 BOTH = {VIEW, PAYLOAD}
 PAYLOADS = [("get", f"{ORDER}kv/"), ("get", f"{ORDER}kv/secret/")]
-RIGHTS = sorted({right for right, *_ in ENDPOINTS} | {PAYLOAD, "retry_instance"})
+RIGHTS = sorted({right for right, *_ in ENDPOINTS} | {PAYLOAD})
 SECRETS = ("4111", "top-secret", "doubled", "ValueError", "bold")
 
 

@@ -38,7 +38,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 def test_the_document_is_made_without_warnings_and_has_every_address(document) -> None:
     from django_durable.api.urls import urlpatterns
 
-    assert len(operations(document)) == 26
+    assert len(operations(document)) == 28
     assert len(document["paths"]) == len({each.name for each in urlpatterns})
 
 
@@ -99,7 +99,7 @@ CALLS = [
     ("post", "/durable/instances/{instance_id}/queues/{queue}/messages/", address(ORDER, "queues/q/messages/"), {}),
     *[
         ("post", f"/durable/instances/{{instance_id}}/{move}/", address(each, f"{move}/"), {})
-        for move in ("cancel", "terminate", "suspend", "resume", "prune")
+        for move in ("cancel", "terminate", "suspend", "resume", "retry", "fork", "prune")
         for each in (ORDER, "done")
     ],
     ("delete", "/durable/instances/{instance_id}/", address(ORDER), None),
