@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..engine.errors import InvalidArgument
 from ..engine.events import HistoryEvent
-from ..store import endings, instances, metrics, queries, retention, retries, workers
+from ..store import claims, endings, instances, metrics, queries, retention, retries, workers
 from ..store.filters import InstanceFilter
 from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree
@@ -160,6 +162,15 @@ class Inspecting(ClientBase):
         """
         return queries.history_of(self._checked_id(instance_id), execution, after=after, limit=limit, using=self.using)
 
+    def read_histories(self, places: Collection[tuple[int, int]]) -> dict[int, list[HistoryEvent]]:
+        """Return the events of several executions, by surrogate id of their instances, by one query.
+
+        Args:
+            places: Surrogate ids and execution numbers; one of an instance. What is not there has no events.
+        Raises: ValueError: one of them is damaged; read them one by one to find which.
+        """
+        return claims.load_histories(places, using=self.using)
+
     def get_orchestration_stats(self, instance_id: str) -> OrchestrationStats:
         """Return the size of one instance. Raises: InstanceNotFound."""
         return metrics.orchestration_stats(self._checked_id(instance_id), using=self.using)
@@ -184,6 +195,7 @@ class Inspecting(ClientBase):
     alist_executions = twin(list_executions)
     aget_execution_info = twin(get_execution_info)
     aread_execution_history = twin(read_execution_history)
+    aread_histories = twin(read_histories)
     aget_orchestration_stats = twin(get_orchestration_stats)
     aget_system_metrics = twin(get_system_metrics)
     aget_queue_depths = twin(get_queue_depths)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import OutputWrapper
+from django.core.management.base import CommandError, OutputWrapper
 
 from ..client import Client, ExecutionInfo, InstanceInfo, InstanceTree
 from ..client.spans import Span, spans_of
 from ..client.surveying import Bounds
 from ..client.waiting import Waiting, waiting_for
-from ..engine.errors import Failure
+from ..engine.errors import DurableError, Failure
 from ..engine.events import HistoryEvent
 from ..engine.states import TERMINAL
 from . import bars, rendering
@@ -188,10 +188,16 @@ class Writer:
                 )
 
 
-def events_of(client: Client, instance_id: str, number: int, *, after: int = 0) -> Iterator[HistoryEvent]:
-    """Yield the events of one execution, read some at a time."""
+def events_of(client: Client, instance_id: str, number: int) -> Iterator[HistoryEvent]:
+    """Yield the events of one execution, read some at a time. Raises: CommandError: one of them cannot be read."""
+    after = 0
     while True:
-        events = client.read_execution_history(instance_id, number, after=after, limit=EVENTS_AT_ONCE)
+        try:
+            events = client.read_execution_history(instance_id, number, after=after, limit=EVENTS_AT_ONCE)
+        except DurableError:
+            raise
+        except ValueError as error:
+            raise CommandError(f"The history of {instance_id!r} is damaged: {error}") from error
         yield from events
         if len(events) < EVENTS_AT_ONCE:
             return

@@ -18,8 +18,10 @@ import django
 if TYPE_CHECKING:
     from ..engine.verification import Mismatch
 
-CHUNK = 25
-"""Histories that a process is given at a time; no process is worth starting for fewer."""
+CHUNK = 50
+"""Histories that a process is given at a time, or fewer where they are long. For one chunk no process is started."""
+
+CHUNK_EVENTS = 10_000
 
 AHEAD = 2
 """Chunks per process that are handed out before their turn."""
@@ -27,9 +29,12 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The current execution of an instance in the database."""
+    """The current execution of an instance in the database; `id` is the surrogate key."""
 
+    id: int
     instance_id: str
+    execution: int
+    events: int
     orchestration: str
     version: str
     runtime_status: str
@@ -53,7 +58,6 @@ class Verdict:
     orchestration: str | None = None
     version: str | None = None
     runtime_status: str | None = None
-    events: int = 0
     mismatch: Mismatch | None = None
 
 
@@ -86,7 +90,15 @@ def verdicts(
 
 
 def _chunks(subjects: Iterator[Stored | Exported]) -> Iterator[list[Stored | Exported]]:
-    while chunk := list(islice(subjects, CHUNK)):
+    chunk: list[Stored | Exported] = []
+    events = 0
+    for subject in subjects:
+        chunk.append(subject)
+        events += subject.events if isinstance(subject, Stored) else 0
+        if len(chunk) >= CHUNK or events >= CHUNK_EVENTS:
+            yield chunk
+            chunk, events = [], 0
+    if chunk:
         yield chunk
 
 

@@ -143,6 +143,9 @@ def stored(options: dict[str, Any]) -> Iterator[Stored]:
     for page in pages:
         for found in page:
             yield Stored(
+                id=found.id,
+                execution=found.execution_number,
+                events=found.history_length,
                 instance_id=found.instance_id,
                 orchestration=found.orchestration,
                 version=found.version,

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from ...client import client
 from ...engine import transcript
 from ...engine.events import HistoryEvent
-from .. import arguments, rendering, selection
+from .. import arguments, inspection, rendering, selection
 from ..exits import tells_errors
 from ..paging import Pages
 from ..progress import Progress
@@ -54,7 +54,7 @@ class Command(arguments.OwnVersionOption, BaseCommand):
         written = unstarted = 0
         with Progress(self.stderr, quiet=not options["verbosity"]) as progress:
             for instance_id, number in self._executions(options, every_execution):
-                history = client.read_execution_history(instance_id, number)
+                history = list(inspection.events_of(client, instance_id, number))
                 if not history:
                     unstarted += 1
                     continue

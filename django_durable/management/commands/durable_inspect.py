@@ -18,6 +18,7 @@ TICK = timedelta(seconds=1)
 """How often a terminal is redrawn where nothing has changed but the time."""
 
 HOME, END_OF_LINE, END_OF_SCREEN, CLEAR = "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[2J"
+CUT_LINES, WRAP_LINES = "\x1b[?7l", "\x1b[?7h"
 
 
 class Command(BaseCommand):
@@ -110,7 +111,8 @@ class Command(BaseCommand):
         shown = page.getvalue().splitlines()
         if len(shown) >= lines:
             shown = [*shown[: max(lines - 2, 1)], rendering.CUT]
-        self.stdout.write(HOME + "".join(f"{line}{END_OF_LINE}\n" for line in shown) + END_OF_SCREEN, ending="")
+        drawn = "".join(f"{line}{END_OF_LINE}\n" for line in shown)
+        self.stdout.write(f"{CUT_LINES}{HOME}{drawn}{END_OF_SCREEN}{WRAP_LINES}", ending="")
         self.stdout.flush()
 
     def _write_change(

@@ -55,17 +55,20 @@ class Command(arguments.OwnVersionOption, BaseCommand):
         if options["only_ids"]:
             for found in pages:
                 self.stdout.write(found.instance_id)
-        else:
-            self._table(pages)
+        elif not self._table(pages):
+            self.stderr.write("There is no such instance.", style_func=str)
         if pages.next_cursor is not None:
             self.stderr.write(f"There are more: --cursor {pages.next_cursor}, or --all.", style_func=str)
 
-    def _table(self, pages: Pages) -> None:
+    def _table(self, pages: Pages) -> bool:
+        """Write a table. Returns: whether it has a row."""
         titles = ("INSTANCE", "ORCHESTRATION", "VERSION", "STATUS", "CREATED", ">TOOK", "CUSTOM STATUS")
-        now = datetime.now(UTC)
+        now, any_row = datetime.now(UTC), False
         with rendering.table(self.stdout, titles, self.style) as table:
             for found in pages:
                 table.add(*self._row(found, now))
+                any_row = True
+        return any_row
 
     def _row(self, found: InstanceSummary, now: datetime) -> Iterator[rendering.Cell]:
         status = found.runtime_status

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_durable import Registry
 from django_durable.client import client
 from django_durable.management import replaying
+from django_durable.models import HistoryEvent
 
 SERIALLY = ("--processes", "1")
 
@@ -195,20 +196,50 @@ def test_nothing_to_replay_is_told_and_fits(db, run):
     assert (result.out, result.code) == ("There is nothing to replay.\n", 0)
 
 
+def test_a_damaged_history_is_told_and_hides_no_other(instances, run):
+    HistoryEvent.objects.filter(instance__instance_id="w-1", seq=3).update(kind="Nonsense")
+    result = run("check_replay", *SERIALLY, "--json")
+    assert {name: each["code"] for name, each in found(result).items()} == {"w-1": "damaged"}
+    assert "Unknown event kind 'Nonsense'" in found(result)["w-1"]["detail"]
+    assert result.json["checked"] == 6
+
+
+def test_histories_are_read_many_at_a_time(instances, run, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        assert run("check_replay", *SERIALLY).code == 0
+
+
+def test_long_histories_are_handed_out_in_smaller_chunks(instances, run, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(replaying, "CHUNK_EVENTS", 8)
+    with django_assert_num_queries(4):
+        assert run("check_replay", *SERIALLY).code == 0
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_role_that_may_only_read_is_enough(manage):
+    client.start_orchestration("w-1", "commands.waits")
+    assert manage("worker", "--once").code == 0
+    read_only = {"PGOPTIONS": "-c default_transaction_read_only=on"}
+    assert "read-only" in manage("suspend", "w-1", **read_only).err
+    assert manage("check_replay", "--processes", "1", **read_only).out == "The code fits 1 history.\n"
+    assert manage("export", "w-1", **read_only).code == 0
+
+
 def test_several_processes_find_what_one_finds(manage):
     from django_durable.testing import Durable
 
     harness = Durable()
-    for number in range(3 * replaying.CHUNK):
+    number_of = 3 * replaying.CHUNK
+    for number in range(number_of):
         client.start_orchestration(f"w-{number}", "commands.waits")
     harness.run()
     harness.close()
     fits = manage("check_replay", "--processes", "2")
-    assert (fits.out, fits.err, fits.code) == ("The code fits 75 histories.\n", "", 0)
+    assert (fits.out, fits.err, fits.code) == (f"The code fits {number_of} histories.\n", "", 0)
     result = manage("check_replay", "--processes", "2", "--json", COMMANDS_CHANGED="yes")
     assert result.code == 1
-    assert json.loads(result.out)["failed"] == 75
-    assert set(found(result)) == {f"w-{number}" for number in range(75)}
+    assert json.loads(result.out)["failed"] == number_of
+    assert set(found(result)) == {f"w-{number}" for number in range(number_of)}
     assert {each["seq"] for each in found(result).values()} == {3}
 
 

@@ -9,6 +9,7 @@ import pytest
 from django_durable.client import client
 from django_durable.engine import transcript
 from django_durable.management.commands.durable_export import file_name
+from django_durable.models import HistoryEvent
 from django_durable.testing import assert_prefix_law, assert_replays
 
 
@@ -61,6 +62,14 @@ def test_a_filter_chooses(instances, run):
 def test_an_unknown_instance_is_told(instances, run):
     result = run("export", "d-1", "nobody")
     assert ("There is no instance 'nobody'" in result.err, result.code) == (True, 1)
+
+
+@pytest.mark.parametrize("command", [["export", "d-1"], ["inspect", "d-1", "--history"]])
+def test_a_damaged_history_is_told(instances, run, command):
+    HistoryEvent.objects.filter(instance__instance_id="d-1", seq=2).update(kind="Nonsense")
+    result = run(*command)
+    assert "The history of 'd-1' is damaged: Unknown event kind 'Nonsense'" in result.err
+    assert result.code == 1
 
 
 def test_names_of_files_differ_where_ids_do_and_are_never_too_long():

@@ -184,8 +184,8 @@ def test_a_terminal_is_redrawn_from_its_first_line_and_never_overfilled(durable,
     with pytest.raises(CommandError, match="Instance 'f-1' is Failed: ValueError: broken on purpose"):
         call_command("durable_inspect", "f-1", "--watch", "--history", "--no-color", stdout=out)
     drawn = out.getvalue()
-    assert drawn.startswith("\x1b[2J\x1b[H")
-    assert drawn.endswith("...\x1b[K\n\x1b[J")
+    assert drawn.startswith("\x1b[2J\x1b[?7l\x1b[H")
+    assert drawn.endswith("...\x1b[K\n\x1b[J\x1b[?7h")
     assert drawn.count("\n") == 9
 
 
