@@ -51,6 +51,9 @@ imports: $(VENV)/.dev  ## the layers: who may import whom
 migrations: $(VENV)/.dev  ## no model change without its migration
 	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings django_durable shop
 
+screenshots: $(VENV)/.dev  ## let the browser tests take the documentation's screenshots anew, into docs/images
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/faces/browser -n 0
+
 docs: $(VENV)/.dev  ## build the documentation into docs/_build, a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 

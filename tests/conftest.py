@@ -90,7 +90,7 @@ def delete_rows() -> None:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def database_environment(django_db_setup: None) -> dict[str, str]:
     """The environment for a child process that shall see the same test database as the test."""
     from django.db import connection
