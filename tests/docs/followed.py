@@ -14,4 +14,7 @@ IN_A_PROJECT = [
 ]
 """Begin in a project with an app `orders` that has an `Order`."""
 
+APPROVAL = ROOT / "docs" / "tutorial" / "2-approval.md"
+"""Followed in `test_approval_page.py`, which then looks at what it made."""
+
 FOLLOWED = [*FROM_NOTHING, *IN_A_PROJECT]
