@@ -12,6 +12,8 @@ import sys
 import threading
 from pathlib import Path
 
+from tests.acceptance.stage import until
+
 from . import languages
 from .blocks import Block
 from .console import CTRL_C, NOT_RUN, Command, check_command, commands_of
@@ -140,6 +142,8 @@ class Terminal:
         for line in command.output.splitlines():
             if line.strip():
                 self.wait_for(line.strip())
+        if "runserver" in command.line:
+            until(lambda: listens(port), f"a server at port {port}")
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -174,6 +178,12 @@ class Terminal:
 
     def __str__(self) -> str:
         return "".join(self.lines)
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:
