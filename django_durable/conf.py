@@ -79,6 +79,8 @@ KEYS: Mapping[str, Key] = {
     "MAX_KV_VALUE_BYTES": Key(default=65_536, kind="whole number", least=1),
     "MAX_CUSTOM_STATUS_BYTES": Key(default=262_144, kind="whole number", least=1),
     "STEPS_PER_TURN": Key(default=100_000, kind="whole number", least=100),
+    "MAX_HISTORY_EVENTS": Key(default=200_000, kind="whole number", least=100),
+    "HISTORY_WARNING_EVENTS": Key(default=20_000, kind="whole number", least=1, optional=True),
     "LEASE": Key(default=timedelta(seconds=30), kind="duration", least=timedelta(seconds=1)),
     "POLL_INTERVAL": Key(default=timedelta(seconds=1), kind="duration", least=_MOMENT),
     "CONCURRENCY": Key(default=8, kind="whole number", least=1),
@@ -125,6 +127,10 @@ class Settings:
     STEPS_PER_TURN: int
     """Most steps that code may run after one event without waiting for anything durable; more is an endless
     loop."""
+    MAX_HISTORY_EVENTS: int
+    """Most events of one execution; one that has more fails. A worker that takes it over reads all of them."""
+    HISTORY_WARNING_EVENTS: int | None
+    """Events from which on a worker reports a history in its log, once. With `None` it never does."""
     LEASE: timedelta
     """How long a worker may be silent before others take over what it has. It is renewed four times as often, so
     shorter means quicker take-over and more writes."""
@@ -194,6 +200,7 @@ class Settings:
             kv_value_bytes=self.MAX_KV_VALUE_BYTES,
             custom_status_bytes=self.MAX_CUSTOM_STATUS_BYTES,
             steps_per_turn=self.STEPS_PER_TURN,
+            history_events=self.MAX_HISTORY_EVENTS,
         )
 
     def reload(self) -> None:

@@ -16,7 +16,8 @@
     |   |-- NondeterminismError
     |   |-- NotAwaitable            also a TypeError
     |   |-- ForbiddenInOrchestration
-    |   `-- StepBudgetExceeded
+    |   |-- StepBudgetExceeded
+    |   `-- HistoryLimitExceeded
     |-- ContentionError             expected under concurrency: drop the work, somebody else has it
     |   `-- LeaseLost
     `-- OutcomeError                what was waited for ended badly: handle it or let it fail the orchestration
@@ -203,6 +204,17 @@ class StepBudgetExceeded(AuthorError):
         super().__init__(
             f"The orchestration ran more than {limit:,} steps without waiting. The usual cause is a loop that never "
             f"waits for a timer, an event or an activity. Wait for something durable in the loop, or continue as new."
+        )
+
+
+class HistoryLimitExceeded(AuthorError):
+    """The history of one execution reached its limit, and the execution was ended. Continue as new before that."""
+
+    def __init__(self, found: int, limit: int) -> None:
+        super().__init__(
+            f"The history has {found:,} events, the limit is {limit:,}. The usual cause is a loop without end. "
+            f"Continue as new every so many rounds, or raise DJANGO_DURABLE['MAX_HISTORY_EVENTS'] and retry the "
+            f"instance."
         )
 
 

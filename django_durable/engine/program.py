@@ -98,7 +98,7 @@ class OrchestrationCallee(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds that a verb checks at the call; bytes are of the encoded text."""
+    """Bounds that a verb checks at the call, or the engine after each event; bytes are of the encoded text."""
 
     kv_keys: int = 150
     kv_value_bytes: int = 65_536
@@ -107,6 +107,7 @@ class Limits:
     name_length: int = 255
     instance_id_length: int = 512
     steps_per_turn: int = 100_000
+    history_events: int = 200_000
 
 
 class Environment(Protocol):

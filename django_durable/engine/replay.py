@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .commands import COMMAND_FACTS, Moment, describe_fact
-from .errors import NondeterminismError
+from .errors import Failure, HistoryLimitExceeded, NondeterminismError, type_name
 from .events import (
     TERMINAL_FACTS,
     Fact,
     HistoryEvent,
     OrchestrationContinuedAsNew,
+    OrchestrationFailed,
     OrchestrationStarted,
     OrchestrationTerminated,
     PatchMarked,
@@ -54,6 +55,7 @@ class Execution:
 
     def __init__(self, environment: Environment, *, patches: frozenset[str] = frozenset()) -> None:
         self._program = ReplayedProgram(environment, patches=patches)
+        self._limits = environment.limits
         self._recorded_at: datetime | None = None
         self.history_length = 0
         self.outcome: Fact | None = None
@@ -155,6 +157,10 @@ class Execution:
         pending = self._program.commands()
         while pending:
             self._append(pending[0].record(self._moment()), now, appended)
+        limit = self._limits.history_events
+        if self.history_length >= limit and not self.finished:
+            too_long = HistoryLimitExceeded(self.history_length, limit)
+            self._append(OrchestrationFailed(failure=Failure.of(too_long)), now, appended)
 
     def _moment(self) -> Moment:
         """Return the place that the next command gets."""
@@ -175,14 +181,15 @@ class Execution:
                 f"{', which ended the execution' if self.finished else ''}."
             )
         fact, pending = event.fact, self._program.commands()
-        if type(fact) in COMMAND_FACTS:
+        imposed = not pending and _is_imposed(fact)
+        if type(fact) in COMMAND_FACTS and not imposed:
             if not pending:
                 raise NondeterminismError(event.seq, describe_fact(fact), None)
             if differences := pending[0].differences(fact, self._moment()):
                 raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe(), differences)
         elif pending:
             raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe())
-        elif not (self._program.expects(fact) or isinstance(fact, OrchestrationTerminated)):
+        elif not (imposed or self._program.expects(fact)):
             raise NondeterminismError(event.seq, describe_fact(fact), None)
         self._program.apply(event, replaying=True)
         self._note(event)
@@ -192,3 +199,10 @@ class Execution:
         self._recorded_at = event.recorded_at
         if isinstance(event.fact, TERMINAL_FACTS):
             self.outcome = event.fact
+
+
+def _is_imposed(fact: Fact) -> bool:
+    """Tell whether a fact ends an execution without its code being asked."""
+    if isinstance(fact, OrchestrationFailed):
+        return fact.failure.error_type == type_name(HistoryLimitExceeded)
+    return isinstance(fact, OrchestrationTerminated)

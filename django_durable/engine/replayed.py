@@ -71,7 +71,7 @@ class ReplayedProgram:
         """See `Program.apply`. Raises: NotRegistered: the code named something unknown. Drop the program."""
         self.replaying = replaying
         fact = event.fact
-        if type(fact) in COMMAND_FACTS:
+        if type(fact) in COMMAND_FACTS and self._issued:
             self._bind(event)
             return
         self.now_ms = epoch_ms(event.recorded_at)
@@ -84,7 +84,7 @@ class ReplayedProgram:
                 self._deliver_external(fact)
             case events.OrchestrationCancelRequested():
                 self._request_cancel(fact)
-            case events.OrchestrationTerminated():
+            case events.OrchestrationTerminated() | events.OrchestrationFailed():  # Without the code being asked.
                 self._ended = True
                 return
             case _:

@@ -302,6 +302,7 @@ class Dispatcher:
         assert execution is not None
         self._written([attempt for attempt, _ in turn.completions])
         self._instrumentation.turn_committed(type(turn.ended).__name__ if turn.ended is not None else None)
+        self._instrumentation.history_grew(claim.instance_id, commit.history_length, execution.history_length)
         self._cancel_withdrawn(turn)
         self._lookout.expect(due_of(turn))
         if makes_work(turn):

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 
+from ..conf import settings
 from ..engine.errors import Failure
 from ..engine.events import ActivityFailed
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome, Recorded, Retry
@@ -24,6 +25,7 @@ COUNTED = (
     "executions_failed",
     "executions_canceled",
     "executions_continued_as_new",
+    "histories_warned_of",
     "cache_hits",
     "cache_misses",
     "cache_evictions",
@@ -82,6 +84,18 @@ class Instrumentation:
         }.get(kind or "")
         if counter is not None:
             self.count(counter)
+
+    def history_grew(self, instance_id: str, before: int, now: int) -> None:
+        """Note a history's length; it is reported once, where it passes `HISTORY_WARNING_EVENTS`."""
+        threshold = settings.HISTORY_WARNING_EVENTS
+        if threshold is not None and before < threshold <= now:
+            self.count("histories_warned_of")
+            logger.warning(
+                "The history of instance %r has %d events; at %d it fails. Continue as new now and then.",
+                instance_id,
+                now,
+                settings.MAX_HISTORY_EVENTS,
+            )
 
     def turn_lost(self, instance_id: str) -> None:
         self.count("turns_lost")

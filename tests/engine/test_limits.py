@@ -123,6 +123,7 @@ def test_the_status_and_entries_stay_what_they_were_before_the_refused_one(style
         ("custom_status_bytes", 262_144),
         ("tag_bytes", 256),
         ("steps_per_turn", 100_000),
+        ("history_events", 200_000),
     ],
 )
 def test_the_limits_are_those_that_are_documented(name: str, value: int) -> None:

@@ -247,7 +247,7 @@ def answers(command: Fact, seq: int, pick: int) -> Iterator[Fact]:
 
 def law(test: Callable[..., None]) -> Callable[..., None]:
     """Judge every story, by many drives."""
-    limited = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    limited = settings(max_examples=30, suppress_health_check=list(HealthCheck))
     return pytest.mark.parametrize("story", STORIES, ids=NAMES)(limited(test))
 
 

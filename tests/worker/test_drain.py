@@ -16,7 +16,7 @@ from django_durable.store import endings, instances
 from django_durable.testing.clock import FakeClock
 from django_durable.worker.worker import Worker
 
-from .support import USING, drained, kinds, output, start, status, tasks
+from .support import USING, drained, failure, kinds, output, start, status, tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +45,20 @@ def test_each_step_of_a_chain_is_one_commit_without_a_claim(registry: Registry) 
     assert counts["commits"] == counts["turns"] == 6
     assert (counts["instances_claimed"], counts["activities_claimed"]) == (1, 0)
     assert (counts["cache_misses"], counts["cache_hits"]) == (1, 5)
+
+
+def test_a_history_that_grows_is_reported_once_and_over_the_limit_fails(registry: Registry, settings, caplog) -> None:
+    settings.DJANGO_DURABLE = {"HISTORY_WARNING_EVENTS": 6, "MAX_HISTORY_EVENTS": 100}
+    instance = start(registry, "chain", 500)
+
+    counts = drained(registry).metrics_snapshot()
+
+    assert failure(instance)["error_type"].endswith("HistoryLimitExceeded")
+    assert counts["histories_warned_of"] == 1
+    assert [each.message for each in caplog.records if "events; at 100 it fails" in each.message] == [
+        f"The history of instance {instance!r} has 6 events; at 100 it fails. Continue as new now and then."
+    ]
+    assert not tasks(instance)
 
 
 def test_instances_share_their_commits(registry: Registry) -> None:

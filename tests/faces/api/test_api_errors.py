@@ -258,7 +258,7 @@ NAMES = ["orchestration", "input", "instance_id", "version", "start_at", "delay_
 NAMES += ["operation", "instance_ids", "limit", "dry_run", "keep_last", "completed_before", "force"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5), path=st.sampled_from([
     START, f"{ORDER}events/", f"{ORDER}queues/q/messages/", f"{ORDER}cancel/", f"{ORDER}prune/", "/durable/bulk/",
 ]))  # fmt: skip
