@@ -23,12 +23,12 @@ class Close(IntEnum):
     """Why a socket was closed: 4000 and the status that HTTP has for it."""
 
     DONE = 1000
-    FAILED = 1011
     MALFORMED = 4400
     NOT_AUTHENTICATED = 4401
     PERMISSION_DENIED = 4403
     NOT_FOUND = 4404
     TOO_FAST = 4429
+    FAILED = 4500
 
 
 REFUSED = {
@@ -90,7 +90,8 @@ class Socket(AsyncWebsocketConsumer):
 
     async def close(self, code: int | None = None, reason: str | None = None) -> None:
         self._let_go()
-        await super().close(code, reason)
+        # Servers take plain numbers only.
+        await super().close(None if code is None else int(code), reason)
 
     async def _send_on(self, listener: Listener) -> None:
         code = Close.FAILED

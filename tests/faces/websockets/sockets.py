@@ -37,10 +37,10 @@ class Socket:
 
     async def send(self, message: Any) -> None:
         text = message if isinstance(message, str) else json.dumps(message)
-        await self._communicator.send_to(text_data=text)
+        await self._communicator.send_input({"type": "websocket.receive", "text": text})
 
     async def send_bytes(self, data: bytes) -> None:
-        await self._communicator.send_to(bytes_data=data)
+        await self._communicator.send_input({"type": "websocket.receive", "bytes": data})
 
     async def subscribe(self, instance_id: str, **wish: Any) -> None:
         await self.send({"type": "subscribe", "instance_id": instance_id, **wish})

@@ -13,6 +13,8 @@ http = get_asgi_application()  # First: it sets Django up.
 
 from django_durable.websockets.routing import websocket_urlpatterns  # noqa: E402
 
+from . import statements as statements  # noqa: E402 - it counts from the first connection on
+
 application = ProtocolTypeRouter(
     {
         "http": ASGIStaticFilesHandler(http),

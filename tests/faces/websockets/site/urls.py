@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import Context, Engine
 from django.urls import include, path
+
+from .statements import statements
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Watching</title><link rel="icon" href="data:,">
@@ -28,4 +30,18 @@ def page(request: HttpRequest) -> HttpResponse:
     return response
 
 
-urlpatterns = [path("page/", page), path("durable/", include("django_durable.api.urls"))]
+def looks(request: HttpRequest) -> HttpResponse:
+    """Say how often the database was asked what has changed, and how often for a status alone."""
+    return JsonResponse(
+        {
+            "tail": sum("seen.instance_id" in each for each in statements),
+            "status": sum("WHERE i.instance_id =" in each for each in statements),
+        }
+    )
+
+
+urlpatterns = [
+    path("page/", page),
+    path("looks/", looks),
+    path("durable/", include("django_durable.api.urls")),
+]
