@@ -69,3 +69,33 @@ def test_a_retried_history_replays_and_is_exported_under_its_own_name(ended, run
     lines = run("export", "t-1").out
     assert run("check_replay", "--processes", "1", "-", stdin=lines).code == 0
     assert run("check_replay", "--processes", "1").code == 0
+
+
+def test_a_fork_goes_on_from_an_event_under_an_id_of_its_own(ended, run):
+    client.start_orchestration("w-1", "commands.waits")
+    ended.run()
+    client.raise_event("w-1", "go", "first")
+    ended.run()
+    seq = next(each.seq for each in client.read_execution_history("w-1") if each.fact.kind == "ExternalEvent")
+    result = run("fork", "w-1", "w-2", "--from-event", seq)
+    assert (result.out, result.err, result.code) == ("w-2\n", "", 0)
+    ended.run()
+    assert client.get_output("w-2") == {"index": 0, "value": "first"}
+    assert client.get_output("w-1") == {"index": 0, "value": "first"}
+    line = run("export", "w-2").out
+    verdict = run("check_replay", "--processes", "1", "--json", "-", stdin=line)
+    assert verdict.json["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody", "x"], "There is no instance 'nobody'"),
+        (["f-1", "f-2"], "already exists"),
+        (["f-1", "x", "--execution", "9"], "execution 9"),
+        (["f-1", "a\nb"], "without control characters"),
+    ],
+)
+def test_a_fork_that_cannot_be_is_refused(ended, run, arguments, message):
+    result = run("fork", *arguments)
+    assert (message in result.err, result.out, result.code) == (True, "", 1)
