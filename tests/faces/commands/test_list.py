@@ -115,10 +115,10 @@ def test_what_a_terminal_would_obey_is_escaped(durable, run):
 
 
 def test_a_reader_that_goes_away_is_no_error(start):
-    for number in range(40):
+    for number in range(150):  # More than a pipe holds.
         client.start_orchestration(f"{number}-" + "x" * 480, "commands.doubles", 1)
     process = start("list", "--json", "--all")
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == ""
-    assert process.wait() in (0, 141)
+    assert process.wait() == 141
