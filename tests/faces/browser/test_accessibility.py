@@ -24,9 +24,9 @@ GRAVE = {"serious", "critical"}
 def addresses(site) -> dict[str, str]:
     """Every page, by name: an order that ended, a conversation, an import, and what the admin shows of them."""
     customer = accounts.demo_customer()
+    run = services.start_import()
     order = services.place_order(customer, Poster.objects.filter(published=True)[0])
     services.ask(customer, "Istanbul?")
-    run = services.start_import()
     failed = services.place_order(customer, Poster.objects.filter(published=True)[1], quantity=20_000)
     for each in (order.instance_id, failed.instance_id):
         until(lambda each=each: client.get_status(each).finished, each)
@@ -35,10 +35,9 @@ def addresses(site) -> dict[str, str]:
     details = {
         f"admin {name}": f"{ADMIN}instance/{keys[instance_id]}/change/"
         for name, instance_id in [
-            ("running", run.instance_id),
             ("completed", order.instance_id),
             ("failed", failed.instance_id),
-            ("chat", services.conversation_of(customer).instance_id),
+            ("running", services.conversation_of(customer).instance_id),
         ]
     }
     form = f"{ADMIN}instance/{keys[run.instance_id]}/do/"
@@ -67,10 +66,9 @@ VISITS = {
     None: ["log in"],
     "admin": [
         "admin list",
-        "admin running",
         "admin completed",
         "admin failed",
-        "admin chat",
+        "admin running",
         "admin overview",
         "admin start",
         "admin start form",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from django_durable.client import client
+from django_durable.engine.events import ActivityFailed
 from django_durable.models import Instance
 from example_project.shop import accounts, services
+from example_project.shop.catalogue import CITIES
 from example_project.shop.models import ImportRun, Poster
-from example_project.shop.workflows import WAITING
+from example_project.shop.workflows import WAITING, import_catalogue
 from tests.acceptance.stage import until
 
 LIST = "/admin/django_durable/instance/"
@@ -57,7 +59,7 @@ def test_an_instance_is_canceled_and_seen_to_end(staff, chat, expect):
 
 def test_an_event_that_is_waited_for_is_raised_from_where_it_is_shown(staff, waiting_import, camera, expect):
     staff.goto(address(waiting_import.instance_id))
-    camera.shoot(staff, "admin-detail")
+    camera.shoot(staff, "admin-detail", 1440, 960)
     staff.get_by_role("table").get_by_role("link", name="Raise event").click()
     expect(staff.get_by_label("Name")).to_have_value("approval")
     staff.get_by_label("Data").fill('{"approved": false, "by": "the night shift"}')
@@ -80,6 +82,25 @@ def test_an_instance_is_started_from_the_form_made_of_its_signature(staff, site,
     expect(staff.get_by_label("Output")).to_contain_text("Meridian Press")
 
 
+def test_a_failed_instance_is_retried_once_its_cause_is_gone(staff, site, expect):
+    missing = 1_000_000
+    import_catalogue.start(run_id=missing, instance_id="import-early")
+    until(lambda: client.get_status("import-early").runtime_status == "Failed", "the import to fail")
+    [failure] = [
+        each.seq for each in client.read_execution_history("import-early") if isinstance(each.fact, ActivityFailed)
+    ]
+    ImportRun.objects.create(pk=missing, source=CITIES)
+    staff.goto(address("import-early"))
+    staff.get_by_role("link", name="Retry").click()
+    staff.get_by_role("button", name="Retry").click()
+    expect(staff.get_by_text("choose the event")).to_be_visible()  # It has compensated since.
+    staff.get_by_role("link", name="Retry").click()
+    staff.get_by_label("From event").fill(str(failure))
+    staff.get_by_role("button", name="Retry").click()
+    expect(pill(staff)).to_contain_text("Running")
+    expect(staff.get_by_text(WAITING).first).to_be_visible()
+
+
 def test_several_instances_are_canceled_from_the_list(staff, site, expect):
     chats = [services.open_conversation(accounts.demo_customer()).instance_id for _ in range(2)]
     staff.goto(LIST)
@@ -97,7 +118,7 @@ def test_several_instances_are_canceled_from_the_list(staff, site, expect):
 def test_the_list_is_filtered_and_searched(staff, chat, camera, expect):
     staff.goto(LIST)
     expect(staff.get_by_role("link", name=chat, exact=True)).to_be_visible()
-    camera.shoot(staff, "admin-list")
+    camera.shoot(staff, "admin-list", 1440, 960)
     staff.get_by_role("link", name="Blocked").first.click()
     expect(staff.get_by_text("No instance matches.")).to_be_visible()
 

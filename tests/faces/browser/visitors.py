@@ -70,11 +70,13 @@ class Camera:
     def __init__(self, directory: str | None) -> None:
         self._directory = directory
 
-    def shoot(self, page: Page, name: str) -> None:
+    def shoot(self, page: Page, name: str, width: int = 1100, height: int = 700) -> None:
         """Save a page in light and in dark as `name.png` and `name-dark.png`."""
         if self._directory is None:
             return
+        page.set_viewport_size({"width": width, "height": height})
         for scheme, suffix in (("light", ""), ("dark", "-dark")):
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=Path(self._directory) / f"{name}{suffix}.png", animations="disabled")
         page.emulate_media(color_scheme=None)
+        page.set_viewport_size(WINDOW)
