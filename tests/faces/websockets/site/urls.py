@@ -11,7 +11,7 @@ from .statements import statements
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Watching</title><link rel="icon" href="data:,">
 <meta name="durable-api" content="/durable/">
-{% if socket %}<meta name="durable-socket" content="{{ socket }}">{% endif %}
+{% if socket is not None %}<meta name="durable-socket" content="{{ socket }}">{% endif %}
 <script type="module" src="/static/django_durable/durable.js"></script>
 </head><body>{% for id in ids %}
 <section data-durable-instance="{{ id }}" id="{{ id }}">
