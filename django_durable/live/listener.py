@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Any
 
 from ..conf import settings
 from ..engine.errors import LimitExceeded
@@ -132,7 +131,7 @@ class Listener:
             return known, [NOBODY if each.record is None else grants_of(rules, user, each.record) for each in asked]
 
         known, granted = await in_database_thread(ask)
-        problems = []
+        problems: list[Message] = []
         for subscription, grants in zip(asked, granted, strict=True):
             if self._subscriptions.get(subscription.instance_id) is not subscription:
                 continue  # Unsubscribed meanwhile.
@@ -167,5 +166,5 @@ def _refusal(subscription: Subscription, grants: Grants, known: bool) -> str | N
     return None
 
 
-def _problem(code: str, instance_id: str) -> Any:
+def _problem(code: str, instance_id: str) -> Problem:
     return Problem(code=code, detail=REFUSALS[code], instance_id=instance_id)
