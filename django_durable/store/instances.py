@@ -1,7 +1,7 @@
 """Instances as callers start, send to, suspend and resume them. Ends at once are in `endings`, reads in `queries`.
 
-Senders look an instance up and insert; they lock nothing, so a caller may do it inside a long transaction of its own.
-A message for an instance that ends meanwhile is deleted by the next claim.
+Senders look an instance up and insert; all they lock is its key, which only a deletion waits for, so a caller may do it
+inside a long transaction of its own. A message for an instance that ends meanwhile is deleted by the next claim.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def change_status(row: trees.Locked, status: RuntimeStatus, *, now: datetime, us
 
 
 def target_of(instance_id: str, *, action: str, using: str) -> Target:
-    """Look up an instance that can still take a message, by one query.
+    """Look up an instance that can still take a message, by one query. It is not deleted before the transaction ends.
 
     Args:
         action: What the caller is about to do, for the error's sentence: "raise event 'paid' for".
@@ -187,7 +187,7 @@ def target_of(instance_id: str, *, action: str, using: str) -> Target:
         SELECT i.id, i.runtime_status, CASE WHEN i.history_length = 0 THEN (
             SELECT MAX(m.visible_at) FROM {sql.table(models.InboxMessage)} m WHERE m.instance_id = i.id AND m.kind = %s
         ) END
-        FROM {sql.table(models.Instance)} i WHERE i.instance_id = %s
+        FROM {sql.table(models.Instance)} i WHERE i.instance_id = %s {sql.lock_key(connections[using], of="i")}
         """,
         [OrchestrationStarted.__name__, instance_id],
     )

@@ -180,8 +180,9 @@ def _delete(ids: Collection[int], using: str) -> DeleteResult:
     """Delete instances that are locked, with everything that refers to them.
 
     Tasks go first: whoever is recording an activity's outcome has locked its task, and then needs the instance. The
-    instances go before what can still be sent to them: once their rows are gone, a sender waits, and its foreign key
-    check fails. Foreign keys are checked when the transaction ends, so the order is free.
+    instances go before what can still be sent to them: that waits for senders, whose messages are there then, and
+    whoever sends later waits, and finds no instance. Foreign keys are checked when the transaction ends, so the order
+    is free.
     """
     removed = dict.fromkeys(_TABLES, 0)
     for part in trees.chunks(ids):

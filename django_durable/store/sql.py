@@ -56,6 +56,14 @@ def lock(connection: BaseDatabaseWrapper, *, skip: bool = False, of: str = "") -
     return f"FOR NO KEY UPDATE{f' OF {of}' if of else ''}{' SKIP LOCKED' if skip else ''}"
 
 
+def lock_key(connection: BaseDatabaseWrapper, *, of: str) -> str:
+    """Return the clause that keeps the selected rows from being deleted, and is in the way of nothing else.
+
+    The check of a foreign key takes the same lock when the transaction ends, and then the caller is told too late.
+    """
+    return f"FOR KEY SHARE OF {of}" if connection.features.has_select_for_update else ""
+
+
 def one_writer(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether an open write transaction keeps everybody else from writing."""
     return connection.vendor == "sqlite"

@@ -196,6 +196,52 @@ def test_a_send_that_waits_for_a_deletion_leaves_nothing():
     assert set(counts().values()) == {0}
 
 
+@pytest.mark.parametrize("send", ["event", "message", "cancel"])
+def test_a_send_to_what_is_being_deleted_finds_no_instance(send):
+    start("order-7")
+    deleted, sending = threading.Event(), threading.Event()
+    sends = {
+        "event": lambda: nudge("order-7"),
+        "message": lambda: instances.enqueue_event("order-7", "jobs", "1", now=NOW, using=USING),
+        "cancel": lambda: endings.cancel_instance("order-7", now=NOW, using=USING),
+    }
+
+    def delete():
+        with write_transaction(USING):
+            retention.delete_instance("order-7", force=True, using=USING)
+            deleted.set()
+            sending.wait()
+            until_somebody_waits()
+
+    with meanwhile(delete) as results:
+        deleted.wait()
+        sending.set()
+        with pytest.raises(instances.InstanceNotFound):
+            sends[send]()
+    assert results == [None]
+    assert set(counts().values()) == {0}
+
+
+def test_a_deletion_waits_for_a_send_and_takes_the_message_along():
+    start("order-7")
+    sent, deleting = threading.Event(), threading.Event()
+
+    def send():
+        with write_transaction(USING):
+            nudge("order-7")
+            sent.set()
+            deleting.wait()
+            until_somebody_waits()
+
+    with meanwhile(send) as results:
+        sent.wait()
+        deleting.set()
+        deleted = retention.delete_instance("order-7", force=True, using=USING)
+    assert results == [None]
+    assert deleted.queue_messages_deleted == 2
+    assert set(counts().values()) == {0}
+
+
 @pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("end", ["delete", "terminate"])
 def test_an_outcome_that_is_being_recorded_while_its_instance_ends_leaves_nothing(end):
