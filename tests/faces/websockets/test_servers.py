@@ -40,7 +40,10 @@ class Client:
         return cls(await connect(url, additional_headers=cookie, open_timeout=PATIENCE, proxy=None))
 
     async def send(self, **message: Any) -> None:
-        await self._connection.send(json.dumps(message))
+        await self.send_frame(json.dumps(message))
+
+    async def send_frame(self, frame: str | bytes) -> None:
+        await self._connection.send(frame)
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE):
@@ -55,10 +58,16 @@ class Client:
     async def until_closed(self) -> int | None:
         with suppress(ConnectionClosed):
             await self.until(lambda _: False)
+        await self._connection.wait_closed()
         return self._connection.close_code
 
     async def close(self) -> None:
         await self._connection.close()
+
+    async def vanish(self) -> None:
+        """Go without a word."""
+        self._connection.transport.abort()
+        await self._connection.wait_closed()
 
 
 def looks(server: Server) -> dict[str, int]:
@@ -140,9 +149,9 @@ async def test_a_server_goes_on_after_what_no_client_should_send(durable, boss, 
     session = (await sync_to_async(session_of)(boss)).session_key
     rude = await Client.of(running, session, "")
     for frame in ("{", b"\x00", "x" * 1_000_000, "[" * 10_000):
-        await rude._connection.send(frame)
+        await rude.send_frame(frame)
         assert (await rude.until_type("error"))["code"] in ("bad_message", "too_large")
-    rude._connection.transport.abort()
+    await rude.vanish()
     polite = await Client.of(running, session, "instances/order-7/")
 
     assert (await polite.until_type("snapshot"))["instance_id"] == "order-7"
