@@ -27,7 +27,7 @@ exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = "django_durable"
 html_static_path = ["_static"]
-html_css_files = ["diagrams.css"]
+html_css_files = ["diagrams.css", "pages.css"]
 # Prompts are not copied.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

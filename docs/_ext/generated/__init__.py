@@ -43,6 +43,7 @@ class Generated(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {}
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # What it is made of is no file that Sphinx knows.
         name, *arguments = self.arguments
         return self.parse_text_to_nodes("\n".join(PARTS[name](*arguments)))
 
@@ -51,6 +52,7 @@ class Diagram(SphinxDirective):
     """Draws the statuses and the moves between them, as SVG in the page."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
         return [nodes.raw("", drawing.lifecycle(), format="html")]
 
 

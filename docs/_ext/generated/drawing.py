@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django_durable.engine.states import CLAIMABLE, MOVES, PARKED, TERMINAL, RuntimeStatus
 
 OPEN = "open"
-ASIDE = 9
+ASIDE = 10
 """How far a line is moved aside where there is one back."""
 
 
@@ -42,17 +42,17 @@ PLACES: dict[str, Box] = {
     RuntimeStatus.RUNNING: Box(196, 70),
     RuntimeStatus.SUSPENDED: Box(440, 10),
     RuntimeStatus.BLOCKED: Box(580, 90),
-    RuntimeStatus.COMPLETED: Box(10, 250),
-    RuntimeStatus.FAILED: Box(200, 250),
-    RuntimeStatus.TERMINATED: Box(400, 250),
-    RuntimeStatus.CANCELED: Box(580, 250),
+    RuntimeStatus.COMPLETED: Box(10, 290),
+    RuntimeStatus.FAILED: Box(200, 290),
+    RuntimeStatus.TERMINATED: Box(390, 290),
+    RuntimeStatus.CANCELED: Box(580, 290),
 }
 
 
 def lifecycle() -> str:
     """Return the diagram. Its colours are those of the theme; a screen reader is sent to the tables."""
     return (
-        '<svg class="lifecycle" viewBox="0 0 700 295" role="img" '
+        '<svg class="lifecycle" viewBox="0 0 700 335" role="img" '
         'aria-label="The statuses and the moves between them; the tables of this page say the same.">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0 0L8 4L0 8z"/></marker></defs>{"".join(parts())}</svg>'
@@ -103,8 +103,8 @@ def arrow(source: str, target: str, label: str) -> str:
         length = hypot(x2 - x1, y2 - y1) / ASIDE
         dx, dy = (y1 - y2) / length, (x2 - x1) / length
         (x1, y1), (x2, y2) = (x1 + dx, y1 + dy), (x2 + dx, y2 + dy)
-    # Nearer to the end that is not the frame, where the lines are apart.
-    share = 0.4 if target == OPEN else 0.6
+    # Where lines that cross, and the one back, have no label.
+    share = 0.5 if source != OPEN else 0.78 if target in TERMINAL else 0.6
     x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
     return (
         f'<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}" marker-end="url(#tip)"/>'
