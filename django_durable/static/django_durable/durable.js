@@ -1,5 +1,5 @@
 /**
- * Watches instances of django_durable while they change. No dependencies; docs/websockets.md has the whole story.
+ * Watches instances of django_durable while they change. No dependencies; docs/reference/websockets.md has the whole story.
  *
  *   import { watch } from "{% static 'django_durable/durable.js' %}";
  *   const order = watch("order-7", { onstatus: (state) => ..., ondone: (state) => ... });
