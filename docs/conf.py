@@ -26,6 +26,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = "django_durable"
+html_show_copyright = False
 html_static_path = ["_static"]
 html_css_files = ["diagrams.css", "pages.css"]
 # Prompts are not copied.
