@@ -79,6 +79,8 @@ BY_ID = {
     "get_execution_info": (),
     "read_execution_history": (),
     "get_orchestration_stats": (),
+    "retry_instance": (),
+    "fork_instance": ("copy",),
     "delete_instance": (),
     "prune_executions": (),
 }
