@@ -74,22 +74,33 @@ class OnePage(Paginator):
         return len(self.object_list)
 
 
-class StatusFilter(admin.SimpleListFilter):
+class TextFilter(admin.SimpleListFilter):
+    """By the exact text of a column."""
+
+    column: str
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        value = self.value()
+        if not value:
+            return queryset
+        # PostgreSQL refuses NUL instead of finding that no text has it.
+        return queryset.none() if "\0" in value else queryset.filter(**{self.column: value})
+
+
+class StatusFilter(TextFilter):
     title = _("status")
     parameter_name = "status"
+    column = "runtime_status"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
         return [(status.value, STATUS_LABELS[status]) for status in RuntimeStatus]
 
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset.filter(runtime_status=self.value()) if self.value() else queryset
 
-
-class OrchestrationFilter(admin.SimpleListFilter):
+class OrchestrationFilter(TextFilter):
     """By the names registered in this process, and the one asked for."""
 
     title = _("orchestration")
-    parameter_name = "orchestration"
+    parameter_name = column = "orchestration"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
         names = set(client.registry.names)
@@ -102,15 +113,12 @@ class OrchestrationFilter(admin.SimpleListFilter):
     def has_output(self) -> bool:
         return bool(self.lookup_choices)
 
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset.filter(orchestration=self.value()) if self.value() else queryset
 
-
-class VersionFilter(admin.SimpleListFilter):
+class VersionFilter(TextFilter):
     """By the versions of the orchestration that is chosen, and the one asked for; alone it would name nothing."""
 
     title = _("version")
-    parameter_name = "version"
+    parameter_name = column = "version"
 
     def lookups(self, request: Any, model_admin: Any) -> Any:
         versions = client.registry.versions(request.GET.get(OrchestrationFilter.parameter_name, ""))
@@ -119,9 +127,6 @@ class VersionFilter(admin.SimpleListFilter):
 
     def has_output(self) -> bool:
         return bool(self.lookup_choices)
-
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset.filter(version=self.value()) if self.value() else queryset
 
 
 class StartedFilter(admin.SimpleListFilter):

@@ -174,7 +174,7 @@ def crashes(ctx):
 @orchestration("acceptance.slow_turn")
 def slow_turn(ctx):
     """What no orchestration should do: hold up its turn, here at a gate named after the process."""
-    Stage.here().wait_at(str(os.getpid()))
+    Stage.here().wait_at(str(os.getpid()))  # durable: ignore
     ctx.set_custom_status("committed")
     return (yield ctx.schedule_activity(record, "record"))
 
