@@ -14,10 +14,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import commands
+from .decoding import As, ResultOf
 from .durations import Duration, from_epoch_ms, milliseconds
 from .errors import InvalidArgument
 from .events import OrchestrationStarted, Payload
-from .futures import AllFuture, DurableFuture, RaceFuture, apply_retry, checked_session_id
+from .futures import DurableFuture, apply_retry, checked_session_id
 from .program import ActivityCallee, OrchestrationCallee
 from .retry import RetryPolicy
 from .tracing import ReplaySilentLogger
@@ -25,7 +26,7 @@ from .tracing import ReplaySilentLogger
 if TYPE_CHECKING:
     import asyncio
 
-    from .replayed import ReplayedProgram
+    from .base import BaseProgram
 
 T = TypeVar("T")
 Ref = str | Callable[..., Any]
@@ -45,7 +46,7 @@ class OrchestrationContext:
         logger: Logs like a standard logger, silent while replaying.
     """
 
-    def __init__(self, program: ReplayedProgram) -> None:
+    def __init__(self, program: BaseProgram) -> None:
         self._program = program
         self.orchestration_name = program.started.name
         self.orchestration_version = program.started.version
@@ -95,7 +96,7 @@ class OrchestrationContext:
         )
         if callee.retry is not None:
             apply_retry(command, callee.retry)
-        return self._program.issue(command, callee.decode_result, f"Activity {callee.name!r}")
+        return self._program.issue(command, ResultOf(callee), f"Activity {callee.name!r}")
 
     run = schedule_activity
 
@@ -138,14 +139,14 @@ class OrchestrationContext:
         Events raised before are kept in order, also across continue-as-new; each goes to one wait.
         """
         command = commands.SubscribeExternal(name=self._program.checked_name(name, "event name"))
-        return self._program.issue(command, self._decoder(type), f"Event {name!r}")
+        return self._program.issue(command, self._as(type), f"Event {name!r}")
 
     wait_for_event_typed = wait_for_event
 
     def dequeue_event(self, queue: str, type: Any = Any) -> DurableFuture[Any]:
         """Return a future of the oldest message of an event queue of this instance, decoded as `type`."""
         command = commands.SubscribeQueue(queue=self._program.checked_name(queue, "queue name"))
-        return self._program.issue(command, self._decoder(type), f"Queue {queue!r}")
+        return self._program.issue(command, self._as(type), f"Queue {queue!r}")
 
     dequeue_event_typed = dequeue_event
 
@@ -187,7 +188,7 @@ class OrchestrationContext:
             requested_version=version,
             requested_instance_id=None if instance_id is None else self._program.checked_instance_id(instance_id),
         )
-        return self._program.issue(command, callee.decode_result, f"Sub-orchestration {callee.name!r}")
+        return self._program.issue(command, ResultOf(callee), f"Sub-orchestration {callee.name!r}")
 
     def start_orchestration(
         self, orchestration: Ref, instance_id: str, *args: Any, **kwargs: Any
@@ -233,7 +234,7 @@ class OrchestrationContext:
 
         Besides futures it takes coroutines and generators, which then run beside each other; so does `race`.
         """
-        return AllFuture([self._program.loop.ensure_future(each) for each in futures], loop=self._program.loop)
+        return self._program.all(futures)
 
     def race(self, *futures: Any) -> asyncio.Future[dict[str, Any]]:
         """Wait for the first in history; the value is `{"index": i, "value": value}`, losers are canceled. Nests.
@@ -242,7 +243,7 @@ class OrchestrationContext:
         """
         if len(futures) < 2:
             raise InvalidArgument(f"race() takes two or more futures, found {len(futures)}.")
-        return RaceFuture([self._program.loop.ensure_future(each) for each in futures], loop=self._program.loop)
+        return self._program.race(futures)
 
     # Custom status and KV.
 
@@ -303,7 +304,7 @@ class OrchestrationContext:
         codec = self._program.environment.codec
         payload = codec.encode({"instance_id": self._program.checked_instance_id(instance_id), "key": key})
         command = commands.ScheduleActivity(name=GET_KV_VALUE, input=payload)
-        return self._program.issue(command, codec.decode, f"KV value {key!r} of {instance_id!r}")
+        return self._program.issue(command, self._as(Any), f"KV value {key!r} of {instance_id!r}")
 
     # Time, identity, change.
 
@@ -352,9 +353,8 @@ class OrchestrationContext:
         """Log at ERROR, silent while replaying."""
         self.logger.error(message)
 
-    def _decoder(self, type: Any) -> Callable[[str], Any]:
-        codec = self._program.environment.codec
-        return lambda payload: codec.decode(payload, type)
+    def _as(self, type: Any) -> As:
+        return As(self._program.environment.codec, type)
 
 
 def _given(input: Any) -> tuple[Any, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
-from .commands import Command
-from .events import Fact, HistoryEvent, Payload
+from .commands import Command, Moment
+from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
 from .retry import RetryPolicy
 
 
@@ -36,8 +37,23 @@ class Program(Protocol):
     def open_queues(self) -> Sequence[tuple[str, int]]:
         """Return `(queue, subscribed_seq)` of the dequeues that wait for a message, oldest first."""
 
+    def waiting_for(self) -> Sequence[tuple[int, Command]]:
+        """Return `(seq, command)` of everything still open, oldest first."""
+
+    def moment(self, seq: int) -> Moment:
+        """Return the place of the command that is recorded as `seq`."""
+
+    def next_start(self, input: Payload) -> OrchestrationStarted:
+        """Return the first fact of the next execution after a continue-as-new with `input`."""
+
     def close(self) -> None:
         """Go inert, then let the code's `finally` blocks run without any effect."""
+
+
+class Mode(StrEnum):
+    """How an execution comes back into memory."""
+
+    REPLAY = "replay"
 
 
 class Codec(Protocol):
@@ -76,12 +92,14 @@ class ActivityCallee(Protocol):
 
 
 class OrchestrationCallee(Protocol):
-    """What the engine needs to know of a registered orchestration."""
+    """What the engine needs to know of a registered orchestration. `mode` says which kind of program runs it."""
 
     @property
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def mode(self) -> Mode: ...
     @property
     def function(self) -> Callable[..., Any]: ...
 

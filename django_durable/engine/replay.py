@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .commands import COMMAND_FACTS, Moment, describe_fact
+from .commands import COMMAND_FACTS, Command, Moment, describe_fact
 from .errors import Failure, HistoryLimitExceeded, NondeterminismError, type_name
 from .events import (
+    ENGINE_VERSION,
     TERMINAL_FACTS,
     Fact,
     HistoryEvent,
@@ -30,7 +31,7 @@ from .events import (
     Payload,
     QueueEventDelivered,
 )
-from .program import Environment
+from .program import Environment, Mode, Program
 from .replayed import ReplayedProgram
 
 
@@ -54,7 +55,9 @@ class Execution:
     """
 
     def __init__(self, environment: Environment, *, patches: frozenset[str] = frozenset()) -> None:
-        self._program = ReplayedProgram(environment, patches=patches)
+        self._environment = environment
+        self._patches = patches
+        self._program: Program = Unstarted()
         self._limits = environment.limits
         self._recorded_at: datetime | None = None
         self.history_length = 0
@@ -156,22 +159,16 @@ class Execution:
         self._append(fact, now, appended)
         pending = self._program.commands()
         while pending:
-            self._append(pending[0].record(self._moment()), now, appended)
+            self._append(pending[0].record(self._program.moment(self.history_length + 1)), now, appended)
         limit = self._limits.history_events
         if self.history_length >= limit and not self.finished:
             too_long = HistoryLimitExceeded(self.history_length, limit)
             self._append(OrchestrationFailed(failure=Failure.of(too_long)), now, appended)
 
-    def _moment(self) -> Moment:
-        """Return the place that the next command gets."""
-        started = self._program.started
-        return Moment(self.history_length + 1, self._program.now_ms, started.instance_id, started.execution)
-
     def _append(self, fact: Fact, now: datetime, appended: list[HistoryEvent]) -> None:
         event = HistoryEvent(self.history_length + 1, now, fact)
-        self._program.apply(event, replaying=False)
+        self._apply(event, replaying=False)
         appended.append(event)
-        self._note(event)
 
     def _replay(self, event: HistoryEvent) -> None:
         """Apply one recorded event, having compared it with what the code holds."""
@@ -185,20 +182,64 @@ class Execution:
         if type(fact) in COMMAND_FACTS and not imposed:
             if not pending:
                 raise NondeterminismError(event.seq, describe_fact(fact), None)
-            if differences := pending[0].differences(fact, self._moment()):
+            if differences := pending[0].differences(fact, self._program.moment(event.seq)):
                 raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe(), differences)
         elif pending:
             raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe())
         elif not (imposed or self._program.expects(fact)):
             raise NondeterminismError(event.seq, describe_fact(fact), None)
-        self._program.apply(event, replaying=True)
-        self._note(event)
+        self._apply(event, replaying=True)
 
-    def _note(self, event: HistoryEvent) -> None:
+    def _apply(self, event: HistoryEvent, *, replaying: bool) -> None:
+        if isinstance(event.fact, OrchestrationStarted):
+            self._program = self._program_of(event.fact)
+        self._program.apply(event, replaying=replaying)
         self.history_length = event.seq
         self._recorded_at = event.recorded_at
         if isinstance(event.fact, TERMINAL_FACTS):
             self.outcome = event.fact
+
+    def _program_of(self, started: OrchestrationStarted) -> Program:
+        """Return a new program of the kind that the orchestration's mode asks for."""
+        if started.engine_version > ENGINE_VERSION:
+            raise ValueError(
+                f"The execution was started by engine version {started.engine_version}, this one is version "
+                f"{ENGINE_VERSION}. Update this worker, then resume the instance."
+            )
+        mode = self._environment.orchestration(started.name, started.version).mode
+        return PROGRAMS[mode](self._environment, patches=self._patches)
+
+
+class Unstarted:
+    """The program of an execution without a history: it expects what starts it, and there is nothing else to it."""
+
+    def apply(self, event: HistoryEvent, *, replaying: bool) -> None:
+        """Nothing to do: only what ends the execution comes here, and there is no code to tell."""
+
+    def commands(self) -> Sequence[Command]:
+        return ()
+
+    def expects(self, fact: Fact) -> bool:
+        return isinstance(fact, OrchestrationStarted)
+
+    def open_queues(self) -> Sequence[tuple[str, int]]:
+        return ()
+
+    def waiting_for(self) -> Sequence[tuple[int, Command]]:
+        return ()
+
+    def moment(self, seq: int) -> Moment:
+        raise TypeError("An execution that has not started records no command.")
+
+    def next_start(self, input: Payload) -> OrchestrationStarted:
+        raise TypeError("An execution that has not started has no next one.")
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+PROGRAMS = {Mode.REPLAY: ReplayedProgram}
+"""The kind of program that each mode asks for."""
 
 
 def _is_imposed(fact: Fact) -> bool:

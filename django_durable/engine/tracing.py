@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .replayed import ReplayedProgram
+    from .base import BaseProgram
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 
@@ -16,7 +16,7 @@ class ReplaySilentLogger:
     Every message carries `instance_id`, `execution_id`, `orchestration_name` and `orchestration_version`.
     """
 
-    def __init__(self, program: ReplayedProgram) -> None:
+    def __init__(self, program: BaseProgram) -> None:
         self._program = program
 
     def log(self, level: int, message: str, *args: Any) -> None:

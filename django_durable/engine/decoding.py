@@ -1,0 +1,44 @@
+"""How the payload that answers a command becomes a value.
+
+Decoders are data, so that a future that waits can be stored in a checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .events import Payload
+from .program import ActivityCallee, Codec, OrchestrationCallee
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOf:
+    """Decodes by the return hint of what was called."""
+
+    callee: ActivityCallee | OrchestrationCallee
+
+    def __call__(self, payload: Payload) -> Any:
+        return self.callee.decode_result(payload)
+
+
+@dataclass(frozen=True, slots=True)
+class As:
+    """Decodes as a type that the author named."""
+
+    codec: Codec
+    type: Any = Any
+
+    def __call__(self, payload: Payload) -> Any:
+        return self.codec.decode(payload, self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The value is None, whatever the payload."""
+
+    def __call__(self, payload: Payload | None) -> None:
+        return None
+
+
+Decoder = ResultOf | As | Nothing

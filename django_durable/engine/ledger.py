@@ -1,0 +1,144 @@
+"""What the code of a program has asked for, and what of it is open.
+
+Theory of operation. A verb issues a command, with a future that waits for its outcome. When the command is recorded it
+gets its seq, and the future is open under that seq. A fact from outside names the seq it answers and settles the open
+future. External events and dequeues are matched by name, oldest wait first; an event that nobody waits for is kept
+unread, in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import commands, events
+from .commands import Command, cancellation
+from .errors import ActivityError, ActivityTimeout, SubOrchestrationError
+from .events import CarriedEvent, Fact, HistoryEvent, Payload
+from .futures import DurableFuture
+
+
+class Ledger:
+    """See the module docstring. `issued` are the commands that no event has recorded yet, oldest first."""
+
+    def __init__(self) -> None:
+        self.issued: deque[Command] = deque()
+        self._futures: dict[Command, DurableFuture[Any]] = {}
+        self._open: dict[int, DurableFuture[Any]] = {}
+        self._dequeues: dict[int, str] = {}
+        self._waits: dict[str, deque[DurableFuture[Any]]] = {}
+        self._unread: dict[str, deque[Payload]] = {}
+
+    # What verbs ask for.
+
+    def issue(self, command: Command, future: DurableFuture[Any] | None = None) -> None:
+        """Note a command, and the future that waits for its outcome."""
+        self.issued.append(command)
+        if future is None:
+            return
+        self._futures[command] = future
+        if isinstance(command, commands.SubscribeExternal):
+            self._wait(command.name, future)
+
+    def _wait(self, name: str, future: DurableFuture[Any]) -> None:
+        unread = self._unread.get(name)
+        if unread:
+            future.resolve(unread.popleft())
+        else:
+            self._waits.setdefault(name, deque()).append(future)
+
+    def withdraw(self, command: Command) -> None:
+        """Take a command back: forget it if it is not recorded yet, else issue its cancellation."""
+        if command.seq is None:
+            future = self._futures.pop(command)
+            self.issued.remove(command)
+        else:
+            future = self._take(command.seq)
+            self.issued.append(cancellation(command, command.seq))
+        if isinstance(command, commands.SubscribeExternal):
+            self._waits[command.name].remove(future)
+
+    # What events do.
+
+    def bind(self, event: HistoryEvent) -> None:
+        """Give the oldest command its place: the event that records it."""
+        command = self.issued.popleft()
+        command.seq = event.seq
+        future = self._futures.pop(command, None)
+        if future is not None and not future.done():
+            self._open[event.seq] = future
+            if isinstance(command, commands.SubscribeQueue):
+                self._dequeues[event.seq] = command.queue
+        if isinstance(event.fact, events.SubOrchestrationScheduled):
+            assert isinstance(command, commands.ScheduleSubOrchestration)
+            command.instance_id = event.fact.instance_id
+
+    def answers(self, fact: Fact) -> bool:
+        """Tell whether a fact settles an open future."""
+        future = self._open.get(fact.source_seq or 0)
+        return future is not None and future.command is not None and type(fact) in future.command.answers
+
+    def settle(self, fact: Fact) -> None:
+        """Settle the future that a fact answers; `answers` has told that there is one."""
+        assert fact.source_seq is not None
+        future = self._take(fact.source_seq)
+        match fact:
+            case events.ActivityCompleted(result=payload) | events.SubOrchestrationCompleted(result=payload):
+                future.resolve(payload)
+            case events.QueueEventDelivered(payload=payload):
+                future.resolve(payload)
+            case events.TimerFired():
+                future.resolve(None)
+            case events.ActivityFailed(failure=failure, timed_out=timed_out):
+                kind = ActivityTimeout if timed_out else ActivityError
+                future.reject(kind(future.what, failure))
+            case events.SubOrchestrationFailed(failure=failure):
+                future.reject(SubOrchestrationError(future.what, failure))
+
+    def _take(self, seq: int) -> DurableFuture[Any]:
+        """Close what is open at `seq` and return its future."""
+        self._dequeues.pop(seq, None)
+        return self._open.pop(seq)
+
+    def deliver(self, fact: events.ExternalEvent) -> None:
+        """Give an external event to the oldest wait of its name, or keep it unread."""
+        waits = self._waits.get(fact.name)
+        if not waits:
+            self._unread.setdefault(fact.name, deque()).append(fact.payload)
+            return
+        future = waits.popleft()
+        if future.command is not None and future.command.seq is not None:
+            self._take(future.command.seq)
+        future.resolve(fact.payload)
+
+    # What goes from one execution to the next.
+
+    def carry(self, carried: Iterable[CarriedEvent]) -> None:
+        """Keep the unread events that an earlier execution left."""
+        for each in carried:
+            self._unread.setdefault(each.name, deque()).append(each.payload)
+
+    def carried(self) -> tuple[CarriedEvent, ...]:
+        """Return the unread events, in order within each name."""
+        return tuple(CarriedEvent(name, each) for name, kept in self._unread.items() for each in kept)
+
+    # What is open.
+
+    def open_queues(self) -> Sequence[tuple[str, int]]:
+        """Return `(queue, subscribed_seq)` of the dequeues that wait for a message, oldest first."""
+        return [(queue, seq) for seq, queue in self._dequeues.items()]
+
+    def waiting_for(self) -> Sequence[tuple[int, Command]]:
+        """Return `(seq, command)` of everything still open, oldest first."""
+        return [(seq, future.command) for seq, future in sorted(self._open.items()) if future.command is not None]
+
+    def cancel_all(self) -> None:
+        """Cancel every future that is not settled; the program is inert already."""
+        for future in (*self._open.values(), *self._futures.values()):
+            future.cancel()
+
+    def clear(self) -> None:
+        """Forget all but the unread events."""
+        for kept in (self.issued, self._futures, self._open, self._waits):
+            kept.clear()
