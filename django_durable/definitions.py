@@ -15,7 +15,7 @@ from .engine.durations import Duration, milliseconds
 from .engine.errors import ForbiddenInOrchestration, InvalidArgument
 from .engine.events import Payload
 from .engine.loop import OrchestrationLoop
-from .engine.program import Limits, Mode
+from .engine.program import Limits
 from .engine.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -115,7 +115,6 @@ class Orchestration(Definition, Generic[P, R]):
         _check_ctx(function)
         super().__init__(function, _checked_name(function, name), codec, skip=1)
         self.version = version
-        self.mode = Mode.REPLAY
         self._registry = registry
 
     @overload

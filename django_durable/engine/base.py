@@ -1,6 +1,6 @@
 """What every program is, however its code is held while it waits.
 
-Theory of operation. The verbs of the context issue commands through the program; its `ledger` keeps what is open. An
+Theory of operation. The verbs of the context issue commands through the program; `outstanding` keeps what is open. An
 event from outside settles a future, or changes what the program knows, and the loop runs until it is idle. When the
 root task is done, or the code continued as new, the last command issued ends the execution.
 
@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import commands, events
 from .arguments import checked_text
 from .commands import COMMAND_FACTS, Command, Moment
 from .context import OrchestrationContext, Ref, encoded
-from .decoding import Nothing
+from .decoding import Decoder, Nothing
 from .durations import epoch_ms
 from .errors import Failure, ForbiddenInOrchestration, LimitExceeded, NotRegistered, StepBudgetExceeded
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
 from .futures import AllFuture, DurableFuture, RaceFuture
 from .keyvalues import KeyValues
-from .ledger import Ledger
 from .loop import OrchestrationLoop, OrchestrationTask
+from .outstanding import Outstanding
 from .program import ActivityCallee, Environment, OrchestrationCallee
 from .tracing import ERROR
 
@@ -40,9 +40,12 @@ class BaseProgram(ABC):
     started: OrchestrationStarted
     key_values: KeyValues
 
-    def __init__(self, environment: Environment, *, patches: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, environment: Environment, definition: OrchestrationCallee, *, patches: frozenset[str] = frozenset()
+    ) -> None:
         self.environment = environment
-        self.ledger = Ledger()
+        self._definition = definition
+        self.outstanding = Outstanding()
         self.now_ms = 0
         self.replaying = False
         self.next_version: str | None = None
@@ -57,9 +60,7 @@ class BaseProgram(ABC):
         self._fatal: NotRegistered | None = None
 
     @abstractmethod
-    def _main(
-        self, definition: OrchestrationCallee, ctx: OrchestrationContext, payload: Payload
-    ) -> Coroutine[Any, Any, Payload]:
+    def _main(self, ctx: OrchestrationContext, payload: Payload) -> Coroutine[Any, Any, Payload]:
         """Return what the root task runs: the author's function, called with `payload`, to its encoded output."""
 
     # Program.
@@ -68,8 +69,8 @@ class BaseProgram(ABC):
         """See `Program.apply`. Raises: NotRegistered: the code named something unknown. Drop the program."""
         self.replaying = replaying
         fact = event.fact
-        if type(fact) in COMMAND_FACTS and self.ledger.issued:
-            self.ledger.bind(event)
+        if type(fact) in COMMAND_FACTS and self.outstanding.issued:
+            self.outstanding.bind(event)
             self._ended = isinstance(fact, events.TERMINAL_FACTS)
             return
         self.now_ms = epoch_ms(event.recorded_at)
@@ -79,18 +80,18 @@ class BaseProgram(ABC):
             case events.OrchestrationRewound():
                 self._take_identity(fact)
             case events.ExternalEvent():
-                self.ledger.deliver(fact)
+                self.outstanding.deliver(fact)
             case events.OrchestrationCancelRequested():
                 self._request_cancel(fact)
             case events.OrchestrationTerminated() | events.OrchestrationFailed():  # Without the code being asked.
                 self._ended = True
                 return
             case _:
-                self.ledger.settle(fact)
+                self.outstanding.settle(fact)
         self._run()
 
     def commands(self) -> Sequence[Command]:
-        return self.ledger.issued
+        return self.outstanding.issued
 
     def expects(self, fact: Fact) -> bool:
         if self._ended:
@@ -103,24 +104,24 @@ class BaseProgram(ABC):
             case events.OrchestrationCancelRequested():
                 return self._cancel is None
             case _:
-                return self.ledger.answers(fact)
+                return self.outstanding.answers(fact)
 
     def open_queues(self) -> Sequence[tuple[str, int]]:
-        return self.ledger.open_queues()
+        return self.outstanding.open_queues()
 
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
-        return self.ledger.waiting_for()
+        return self.outstanding.waiting_for()
 
     def close(self) -> None:
         self._inert = True
         if self._root is None:
             return
-        self.ledger.cancel_all()
+        self.outstanding.cancel_all()
         self.loop.dispose()
         # Nothing that is left points back here, so the program is freed without the garbage collector.
         self.key_values = KeyValues({}, self.environment.codec, self.environment.limits, lambda command: None)
         self._root = self._context = None
-        self.ledger.clear()
+        self.outstanding.clear()
 
     def moment(self, seq: int) -> Moment:
         return Moment(seq, self.now_ms, self.started.instance_id, self.started.execution)
@@ -135,7 +136,7 @@ class BaseProgram(ABC):
             seed=self.started.seed,
             engine_version=events.ENGINE_VERSION,
             parent_instance_id=self.started.parent_instance_id,
-            carried_events=self.ledger.carried(),
+            carried_events=self.outstanding.carried(),
             kv=self.key_values.snapshot(),
             custom_status=self._custom_status,
         )
@@ -143,11 +144,10 @@ class BaseProgram(ABC):
     # What events do.
 
     def _start(self, fact: OrchestrationStarted) -> None:
-        definition = self.environment.orchestration(fact.name, fact.version)
         self._custom_status = fact.custom_status
-        self.ledger.carry(fact.carried_events)
+        self.outstanding.carry(fact.carried_events)
         context = self._begin(fact, fact.kv)
-        self._root = self.loop.start(self._main(definition, context, fact.input))
+        self._root = self.loop.start(self._main(context, fact.input))
 
     def _begin(self, fact: OrchestrationStarted, kv: Mapping[str, events.StoredValue]) -> OrchestrationContext:
         """Take the identity and the KV entries of an execution, and return the context for its code."""
@@ -175,14 +175,14 @@ class BaseProgram(ABC):
             self.loop.run_until_idle(self.environment.limits.steps_per_turn)
         except StepBudgetExceeded as error:
             # What the code asked for while it span is of no use to anybody.
-            self.ledger.issued.clear()
+            self.outstanding.issued.clear()
             ending = commands.FailOrchestration(failure=Failure.of(error))
         else:
             ending = self._ending()
         if self._fatal is not None:
             raise self._fatal
         if ending is not None:
-            self.ledger.issue(ending)
+            self.outstanding.issue(ending)
 
     def _ending(self) -> Command | None:
         """Return the command that ends the execution the way its code ended, or None where it goes on."""
@@ -204,15 +204,15 @@ class BaseProgram(ABC):
 
     # What verbs do.
 
-    def issue(self, command: Command, decode: Callable[[Payload], Any], what: str) -> DurableFuture[Any]:
-        """Issue a command and return the future of its outcome. `decode` is one of `decoding`.
+    def issue(self, command: Command, decode: Decoder, what: str) -> DurableFuture[Any]:
+        """Issue a command and return the future of its outcome.
 
         Raises: ForbiddenInOrchestration: called while the code is not running.
         """
         future = DurableFuture[Any](loop=self.loop, host=self, command=command, decode=decode, what=what)
         if not self._inert:
             self._check_running()
-            self.ledger.issue(command, future)
+            self.outstanding.issue(command, future)
         return future
 
     def issue_only(self, command: Command) -> None:
@@ -220,7 +220,7 @@ class BaseProgram(ABC):
         if not self._inert:
             self.loop.count_step()
             self._check_running()
-            self.ledger.issue(command)
+            self.outstanding.issue(command)
 
     def _check_running(self) -> None:
         if not self.loop.is_running():
@@ -245,9 +245,9 @@ class BaseProgram(ABC):
         return RaceFuture([self.loop.ensure_future(each) for each in things], loop=self.loop)
 
     def withdraw(self, command: Command) -> None:
-        """Take a command back, unless the program is inert; see `Ledger.withdraw`."""
+        """Take a command back, unless the program is inert; see `Outstanding.withdraw`."""
         if not self._inert:
-            self.ledger.withdraw(command)
+            self.outstanding.withdraw(command)
 
     def continue_as_new(self, version: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> DurableFuture[Any]:
         definition = self.orchestration(self.started.name, version)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 from .commands import Command, Moment
@@ -50,12 +49,6 @@ class Program(Protocol):
         """Go inert, then let the code's `finally` blocks run without any effect."""
 
 
-class Mode(StrEnum):
-    """How an execution comes back into memory."""
-
-    REPLAY = "replay"
-
-
 class Codec(Protocol):
     """Values to JSON text and back. Raises PayloadError for what cannot be."""
 
@@ -92,14 +85,12 @@ class ActivityCallee(Protocol):
 
 
 class OrchestrationCallee(Protocol):
-    """What the engine needs to know of a registered orchestration. `mode` says which kind of program runs it."""
+    """What the engine needs to know of a registered orchestration."""
 
     @property
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
-    @property
-    def mode(self) -> Mode: ...
     @property
     def function(self) -> Callable[..., Any]: ...
 

@@ -31,7 +31,7 @@ from .events import (
     Payload,
     QueueEventDelivered,
 )
-from .program import Environment, Mode, Program
+from .program import Environment, Program
 from .replayed import ReplayedProgram
 
 
@@ -200,14 +200,14 @@ class Execution:
             self.outcome = event.fact
 
     def _program_of(self, started: OrchestrationStarted) -> Program:
-        """Return a new program of the kind that the orchestration's mode asks for."""
+        """Return a new program for the code that the execution was started with."""
         if started.engine_version > ENGINE_VERSION:
             raise ValueError(
                 f"The execution was started by engine version {started.engine_version}, this one is version "
                 f"{ENGINE_VERSION}. Update this worker, then resume the instance."
             )
-        mode = self._environment.orchestration(started.name, started.version).mode
-        return PROGRAMS[mode](self._environment, patches=self._patches)
+        definition = self._environment.orchestration(started.name, started.version)
+        return ReplayedProgram(self._environment, definition, patches=self._patches)
 
 
 class Unstarted:
@@ -236,10 +236,6 @@ class Unstarted:
 
     def close(self) -> None:
         """Nothing to do."""
-
-
-PROGRAMS = {Mode.REPLAY: ReplayedProgram}
-"""The kind of program that each mode asks for."""
 
 
 def _is_imposed(fact: Fact) -> bool:

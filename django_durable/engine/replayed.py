@@ -8,17 +8,16 @@ from .base import BaseProgram
 from .context import OrchestrationContext
 from .events import Payload
 from .loop import drive
-from .program import OrchestrationCallee
 
 
 class ReplayedProgram(BaseProgram):
     """Orchestration code of any style, run by Python itself. It cannot be stored."""
 
-    async def _main(self, definition: OrchestrationCallee, ctx: OrchestrationContext, payload: Payload) -> Payload:
-        args, kwargs = definition.decode_call(payload)
-        result = definition.function(ctx, *args, **kwargs)
+    async def _main(self, ctx: OrchestrationContext, payload: Payload) -> Payload:
+        args, kwargs = self._definition.decode_call(payload)
+        result = self._definition.function(ctx, *args, **kwargs)
         if inspect.isgenerator(result):
             result = await drive(result)
         elif inspect.isawaitable(result):
             result = await result
-        return definition.encode_result(result)
+        return self._definition.encode_result(result)

@@ -19,7 +19,7 @@ from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
 from django_durable.engine.events import TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
 from django_durable.engine.loop import OrchestrationFuture, OrchestrationLoop
-from django_durable.engine.program import Limits, Mode
+from django_durable.engine.program import Limits
 from django_durable.engine.replay import Execution, QueuedMessage
 from django_durable.engine.retry import RetryPolicy
 
@@ -45,7 +45,6 @@ class Callee:
     name: str
     function: Callable[..., Any]
     version: str = "1.0.0"
-    mode: Mode = Mode.REPLAY
     tag: str | None = None
     priority: int = 0
     retry: RetryPolicy | None = None

@@ -19,7 +19,7 @@ from .events import CarriedEvent, Fact, HistoryEvent, Payload
 from .futures import DurableFuture
 
 
-class Ledger:
+class Outstanding:
     """See the module docstring. `issued` are the commands that no event has recorded yet, oldest first."""
 
     def __init__(self) -> None:
