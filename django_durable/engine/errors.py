@@ -17,6 +17,7 @@
     |   |-- NotAwaitable            also a TypeError
     |   |-- ForbiddenInOrchestration
     |   |-- StepBudgetExceeded
+    |   |-- TurnTimeout
     |   `-- HistoryLimitExceeded
     |-- ContentionError             expected under concurrency: drop the work, somebody else has it
     |   `-- LeaseLost
@@ -204,6 +205,17 @@ class StepBudgetExceeded(AuthorError):
         super().__init__(
             f"The orchestration ran more than {limit:,} steps without waiting. The usual cause is a loop that never "
             f"waits for a timer, an event or an activity. Wait for something durable in the loop, or continue as new."
+        )
+
+
+class TurnTimeout(AuthorError):
+    """The code of an orchestration did not come back for half a lease. Correct it, then resume the instance."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(
+            f"The code of instance {instance_id!r} ran for half a lease without coming to a point where it waits, and "
+            f"was interrupted. The usual cause is an endless loop, or work that belongs into an activity. Correct it, "
+            f"then resume the instance; where the code is right and the machine slow, raise DJANGO_DURABLE['LEASE']."
         )
 
 

@@ -54,12 +54,19 @@ class DispatchThread:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, seconds: float) -> None:
-        """Claim nothing more, give what runs `seconds` to end, hand the rest back, and end the thread."""
+    def stop(self, seconds: float, given_up: Callable[[], bool]) -> bool:
+        """Claim nothing more, give what runs `seconds` to end, hand the rest back, and end the thread.
+
+        Args:
+            given_up: Asked now and then; where it says so, the thread is not waited for.
+        Returns: whether the thread has ended.
+        """
         self._deadline = self._clock.monotonic() + seconds
         self._stop.set()
         self._doorbell.ring()
-        self._thread.join()
+        while self._thread.is_alive() and not given_up():
+            self._thread.join(LONGEST_NAP)
+        return not self._thread.is_alive()
 
     def _main(self) -> None:
         try:

@@ -105,6 +105,9 @@ class Instrumentation:
         self.count("turns_failed")
         logger.error("A turn of instance %r could not be committed.", instance_id, exc_info=error)
 
+    def turn_never_ended(self, instance_id: str) -> None:
+        logger.critical("The code of instance %r does not come back and cannot be ended; giving up.", instance_id)
+
     def instance_blocked(self, instance_id: str, failure: Failure) -> None:
         self.count("instances_blocked")
         logger.error("Blocked instance %r: %s.", instance_id, failure.error_type)

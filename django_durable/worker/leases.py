@@ -5,6 +5,8 @@ that is gone was canceled, one with another token was taken over. Four times per
 statement per kind. Every few seconds it writes the worker's heartbeat. What it finds lost it strikes out of the ledger;
 the dispatcher, and the guards of its writes, see to the rest.
 
+It is also the thread that looks at the dispatcher's: whether a turn does not come back (see `watchdog`).
+
 Details given to `ctx.heartbeat` are written here too, the newest of each activity once a second: reporting costs the
 activity nothing, and works in `async def` and inside transactions.
 """
@@ -22,6 +24,7 @@ from .attempts import Attempt
 from .clock import Clock
 from .instrumentation import Instrumentation
 from .ledger import Ledger
+from .watchdog import Watchdog
 
 TICK_SECONDS = 1.0
 RENEWALS_PER_LEASE = 4
@@ -46,6 +49,7 @@ class LeaseKeeper:
         ledger: Ledger,
         register: Callable[[], None],
         maintain: Callable[[datetime], None],
+        watchdog: Watchdog,
     ) -> None:
         self._worker_id = worker_id
         self._using = using
@@ -56,7 +60,9 @@ class LeaseKeeper:
         self._ledger = ledger
         self._register = register
         self._maintain = maintain
+        self._watchdog = watchdog
         self._pause = min(TICK_SECONDS, lease.total_seconds() / RENEWALS_PER_LEASE)
+        self._looks_per_turn = round(lease / timedelta(seconds=self._pause) / 2)
         self._beat_every = min(HEARTBEAT_EVERY, lease)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="durable-leases", daemon=True)
@@ -81,6 +87,8 @@ class LeaseKeeper:
     def _main(self) -> None:
         try:
             while not self._stop.wait(self._pause):
+                if (instance_id := self._watchdog.look(self._looks_per_turn)) is not None:
+                    self._instrumentation.turn_never_ended(instance_id)
                 try:
                     self.tick(self._clock.now())
                 except connections.DatabaseFault as error:

@@ -1,18 +1,19 @@
 """Runs the turns of a batch in memory: from claimed instances to what a commit has to write.
 
 The engine is called here and nowhere else in the worker, always through `_engine`: whatever it raises parks that one
-instance as Blocked with the reason, leaves nothing of its turn, and does not touch the others. Database errors are no
-concern of a single turn and pass through.
+instance as Blocked with the reason, leaves nothing of its turn, and does not touch the others. A watchdog ends
+code that does not come back. Database errors are no concern of a single turn and pass through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
-from ..engine.errors import Failure
+from ..engine.errors import Failure, TurnTimeout
 from ..engine.events import (
     ActivityCompleted,
     ActivityFailed,
@@ -28,6 +29,7 @@ from ..store.records import ClaimedInstance, TaskKey, TurnCommit
 from .attempts import Attempt
 from .hot import HotExecutions, Place
 from .instrumentation import Instrumentation
+from .watchdog import Watchdog
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,11 +74,18 @@ class TurnRunner:
     """Runs turns on one thread. `using` is the database that queued messages and histories are read from."""
 
     def __init__(
-        self, environment: Environment, hot: HotExecutions, instrumentation: Instrumentation, *, using: str
+        self,
+        environment: Environment,
+        hot: HotExecutions,
+        instrumentation: Instrumentation,
+        watchdog: Watchdog,
+        *,
+        using: str,
     ) -> None:
         self._environment = environment
         self._hot = hot
         self._instrumentation = instrumentation
+        self._watchdog = watchdog
         self._using = using
 
     def run(self, turns: list[Turn], now: datetime) -> None:
@@ -115,7 +124,10 @@ class TurnRunner:
         found: dict[int, list[HistoryEvent]] = {}
         for turn in turns:
             place = (turn.claim.id, turn.claim.execution_number)
-            found.update(self._engine(turn, claims.load_histories, [place], using=self._using) or {})
+            try:
+                found.update(claims.load_histories([place], using=self._using))
+            except ValueError as error:
+                turn.failure = Failure.of(error)
         return found
 
     def _advance(self, turn: Turn, now: datetime) -> None:
@@ -163,14 +175,16 @@ class TurnRunner:
 
     def _engine(self, turn: Turn, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Call the engine for one turn; on an error note why the instance is to be blocked, and drop its execution."""
+        instance_id = turn.claim.instance_id
         try:
-            return call(*args, **kwargs)
+            return self._watchdog.watch(instance_id, lambda: call(*args, **kwargs))
         except connections.DatabaseFault:
             raise
         except Exception as error:
             turn.failure = Failure.of(error)
             if turn.execution is not None:
-                turn.execution.close()
+                with suppress(TurnTimeout):
+                    self._watchdog.watch(instance_id, turn.execution.close)
                 turn.execution = None
             return None
 

@@ -33,6 +33,7 @@ from .maintenance import Maintenance
 from .options import WorkerOptions
 from .pool import Executor, InlineExecutor, ThreadedExecutor
 from .turns import TurnRunner
+from .watchdog import Watchdog
 
 TABLES = {"django_durable_instance", "django_durable_inboxmessage", "django_durable_activitytask"}
 ROUNDS_OF_A_DRAIN = 100_000
@@ -57,6 +58,7 @@ class Worker:
         self._instrumentation = Instrumentation(self.worker_id)
         self._ledger = Ledger()
         self._doorbell = Doorbell()
+        self._watchdog = Watchdog()
         self._executor: Executor | None = None
         self._dispatching: DispatchThread | None = None
         self._leases: LeaseKeeper | None = None
@@ -113,20 +115,25 @@ class Worker:
 
         What is handed back, and every instance and session that it owned, is free for other workers at once.
         """
-        if self._dispatching is None or self._executor is None:
+        if self._dispatching is None or self._executor is None or self._leases is None:
             return
         seconds = self.options.shutdown_timeout.total_seconds() if timeout is None else timeout
         self._instrumentation.worker_stopping()
         if self._hints is not None:
             self._hints.close()
-        self._dispatching.stop(seconds)
-        self._executor.close()
-        self._instrumentation.worker_stopped()
+        if self._dispatching.stop(seconds, lambda: self._watchdog.gave_up is not None):
+            self._executor.close()
+            self._instrumentation.worker_stopped()
+        else:
+            self._leases.stop()  # Nobody is left who could give anything back: it runs out.
 
     @property
     def running(self) -> bool:
-        """Whether its threads run; one that has ended without being stopped has failed, and the worker with it."""
-        if self._dispatching is None or self._leases is None:
+        """Whether its threads run; one that has ended without being stopped has failed, and the worker with it.
+
+        So has one whose orchestration code does not come back and cannot be ended; end the process then.
+        """
+        if self._dispatching is None or self._leases is None or self._watchdog.gave_up is not None:
             return False
         return self._leases.alive and not self._dispatching.ended.is_set()
 
@@ -248,7 +255,9 @@ class Worker:
             instrumentation=self._instrumentation,
             ledger=self._ledger,
             lookup=lookup_in(self.registry, using=options.using),
-            runner=TurnRunner(self.registry.environment, hot, self._instrumentation, using=options.using),
+            runner=TurnRunner(
+                self.registry.environment, hot, self._instrumentation, self._watchdog, using=options.using
+            ),
         )
 
     def _lease_keeper(self) -> LeaseKeeper:
@@ -261,6 +270,7 @@ class Worker:
             clock=self._clock,
             instrumentation=self._instrumentation,
             ledger=self._ledger,
+            watchdog=self._watchdog,
             register=self._write_row,
             maintain=Maintenance(
                 self.registry,

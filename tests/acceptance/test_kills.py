@@ -6,7 +6,6 @@ make it lose them. What the victim had committed is never run again; what it was
 
 from __future__ import annotations
 
-import signal
 from typing import Any, NamedTuple
 
 import pytest
@@ -154,17 +153,6 @@ def test_a_restarted_worker_of_the_same_name_goes_on_without_waiting_for_its_old
     assert output_of(client, "it") == steps(0, 3)
     check_finished(client, "it")
     assert stage.counts("it") == {"s0": 1, "s1": 2, "s2": 1}
-
-
-def test_an_activity_that_kills_its_worker_is_given_up_after_some_deliveries(workers, client, stage):
-    """Each crash counts as a delivery, also where the worker comes back under its own name."""
-    client.start_orchestration("it", "acceptance.crashes")
-    for _ in range(2):
-        assert workers.start(name="same", MAX_DELIVERIES=2).wait() == -signal.SIGKILL
-    workers.start(name="same", MAX_DELIVERIES=2)
-    assert output_of(client, "it") == ["Poisoned", "recovered"]
-    check_finished(client, "it")
-    assert stage.counts("it") == {"crash": 2, "recovered": 1}
 
 
 def kinds(client, instance_id: str) -> list[str]:

@@ -54,13 +54,15 @@ def test_a_stalled_worker_cannot_complete_what_another_one_is_running(atomic, wo
     assert [each.worker for each in effects.objects.all()] == [running.name] * atomic
 
 
-def test_a_turn_that_took_longer_than_its_lease_commits_nothing(workers, client, stage, effects):
-    slow = workers.start(LEASE=1)
+def test_a_worker_that_stalled_in_a_turn_until_its_lease_was_over_commits_nothing(workers, client, stage, effects):
+    slow = workers.start(LEASE=4)
     client.start_orchestration("it", "acceptance.slow_turn")
     stage.wait_until_reached(str(slow.process.pid))
+    slow.stall()
     quick = workers.start()
     stage.wait_until_reached(str(quick.process.pid))
     stage.open(str(slow.process.pid))
+    slow.revive()
     slow.wait_for_log("Lost the lease of instance 'it' before its turn was committed")
     assert client.read_execution_history("it") == []
     assert client.get_status("it").custom_status is None

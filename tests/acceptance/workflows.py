@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
+import time
 
 from django_durable import ActivityError, activity, orchestration
 
-from .stage import Stage
+from .stage import DEADLINE, Stage
 
 SESSION = "acceptance-session"
 
@@ -157,16 +159,23 @@ async def mixture(ctx, number: int):
     return [number, first, *many, *child, last]
 
 
+CRASHES = {
+    "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exit": lambda: os._exit(3),
+    "segmentation fault": lambda: ctypes.string_at(0),
+}
+
+
 @activity("acceptance.crash")
-def crash(ctx) -> None:
+def crash(ctx, how: str) -> None:
     Stage.here().note(ctx, "crash")
-    os.kill(os.getpid(), signal.SIGKILL)
+    CRASHES[how]()
 
 
 @orchestration("acceptance.crashes")
-def crashes(ctx):
+def crashes(ctx, how: str):
     try:
-        yield ctx.schedule_activity(crash)
+        yield ctx.schedule_activity(crash, how)
     except ActivityError as error:
         return [error.error_type, (yield ctx.schedule_activity(step, "recovered"))]
 
@@ -177,6 +186,24 @@ def slow_turn(ctx):
     Stage.here().wait_at(str(os.getpid()))  # durable: ignore
     ctx.set_custom_status("committed")
     return (yield ctx.schedule_activity(record, "record"))
+
+
+@orchestration("acceptance.spins")
+def spins(ctx, how: str):
+    """What no orchestration may do: never come back, unless it was corrected meanwhile."""
+    directory = Stage.here().directory
+    corrected = directory / "corrected.open"
+    (directory / "spins.reached").touch()  # durable: ignore
+    while True:
+        try:
+            while not corrected.exists():
+                if how == "blocking call":
+                    time.sleep(DEADLINE)  # durable: ignore
+            break
+        except BaseException:
+            if how != "catches everything":
+                raise
+    return (yield ctx.schedule_activity(step, "came back"))
 
 
 @orchestration("acceptance.runs_apart")

@@ -30,6 +30,7 @@ from django_durable.engine.errors import (
     PayloadError,
     StepBudgetExceeded,
     SubOrchestrationError,
+    TurnTimeout,
     WaitTimeout,
     type_name,
 )
@@ -49,6 +50,7 @@ EXAMPLES = [
     NotAwaitable(3),
     ForbiddenInOrchestration("Opening a file"),
     StepBudgetExceeded(1000),
+    TurnTimeout("order-1"),
     HistoryLimitExceeded(1000, 999),
     LeaseLost("task 7"),
     ActivityError("Activity 'a'", FAILURE),
