@@ -19,7 +19,7 @@ from ..engine.states import TERMINAL, Move, RuntimeStatus, resumed_status, sourc
 from . import sql, trees, wakeups
 from .inbox import Delivery, deliver
 from .starts import NewInstance, insert_instances
-from .transactions import write_transaction
+from .transactions import statement, write_transaction
 
 LIVE = sorted(set(RuntimeStatus) - TERMINAL)
 ATTEMPTS = 3
@@ -48,17 +48,16 @@ def create_instance(new: NewInstance, *, same_version: bool, now: datetime, usin
             execution was pruned is taken to be the same: its input is gone.
     Returns: the surrogate id, and whether it was created now.
     Raises: InstanceAlreadyExists: the id is taken by another orchestration, input or version; nothing was written.
-    Writes: Instance, Execution, InboxMessage; one transaction.
+    Writes: Instance, Execution, InboxMessage; in the transaction that is open, or one of its own.
     """
-    with write_transaction(using) as connection:
-        for _ in range(ATTEMPTS):
-            created = insert_instances(connection, [new], now)
-            if created:
-                wakeups.notify(using, work=True)
-                return created[new.instance_id], True
-            existing = _existing(new, same_version=same_version, using=using)
-            if existing is not None:
-                return existing, False
+    for _ in range(ATTEMPTS):
+        with statement(using) as connection:
+            created = insert_instances(connection, [new], now, notify=True)
+        if created:
+            return created[new.instance_id], True
+        existing = _existing(new, same_version=same_version, using=using)
+        if existing is not None:
+            return existing, False
     raise InstanceAlreadyExists(new.instance_id, "transaction, which this one does not see")
 
 

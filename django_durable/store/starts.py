@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..engine.events import OrchestrationStarted, Payload
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from ..models import Execution, InboxMessage, Instance
-from . import sql
+from . import sql, wakeups
 from .inbox import COLUMNS, Delivery, deliver
 
 _INSTANCE = (
@@ -55,20 +55,30 @@ def new_seed() -> str:
     return secrets.token_hex(16)
 
 
-def insert_instances(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime) -> dict[str, int]:
+def insert_instances(
+    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime, *, notify: bool = False
+) -> dict[str, int]:
     """Create the instances whose id is free, each with its first execution and its start message.
 
+    Args:
+        notify: Tell listeners that there is work. Whoever writes more in its transaction does so itself, once.
     Returns: surrogate ids of those created, by instance id. One that is missing there was taken; nothing was written
         for it. Of two rows with the same id the first counts.
     Writes: Instance, Execution, InboxMessage; in the transaction that is open.
     """
     unique = list({row.instance_id: row for row in reversed(rows)}.values())[::-1]
-    insert = _insert_in_turn if sql.one_writer(connection) else _insert_at_once
-    return insert(connection, unique, now) if unique else {}
+    if not unique:
+        return {}
+    if sql.one_writer(connection):
+        return _insert_in_turn(connection, unique, now)
+    return _insert_at_once(connection, unique, now, wakeups.message(connection, work=notify))
 
 
-def _insert_at_once(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime) -> dict[str, int]:
-    """Insert into the three tables by one statement: what a start costs is how many statements it takes."""
+def _insert_at_once(
+    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime, message: str | None
+) -> dict[str, int]:
+    """Insert into the three tables, and notify, by one statement: what a start costs is its round trips."""
+    notification = "" if message is None else f", pg_notify('{wakeups.CHANNEL}', '{message}')"
     at = sql.moment(connection, now)
     given = [
         (
@@ -97,11 +107,11 @@ def _insert_at_once(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance]
             SELECT created.id, 1, kind, name, source_seq, payload, data, visible_at, FALSE, created_at
             FROM created JOIN given USING (instance_id)
         )
-        SELECT instance_id, id FROM created
+        SELECT instance_id, id{notification} FROM created
         """,
         [sql.pack(_GIVEN, given), *_NEW],
     )
-    return dict(created)
+    return {row[0]: row[1] for row in created}
 
 
 def _insert_in_turn(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime) -> dict[str, int]:

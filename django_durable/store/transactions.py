@@ -11,6 +11,7 @@ from typing import Any
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .sql import one_writer
 from .turnstile import Turnstile
 
 SQLITE_TIMEOUT_SECONDS = 5.0
@@ -38,6 +39,23 @@ def write_transaction(using: str) -> Iterator[BaseDatabaseWrapper]:
             stack.enter_context(_turnstile(using).turn(PATIENCE * _timeout(connection)))
             _enter_with_lock(stack, connection)
         yield connection
+
+
+@contextmanager
+def statement(using: str) -> Iterator[BaseDatabaseWrapper]:
+    """Open what one write needs that takes a single statement on PostgreSQL, where that commits by itself.
+
+    In a transaction that is open it gets no savepoint, as Django's own `save()`: an error of the database marks the
+    transaction for rollback. A savepoint would cost two round trips, and thousands in one transaction slow down every
+    reader of the database.
+    """
+    connection = connections[using]
+    if one_writer(connection):
+        with write_transaction(using):
+            yield connection
+    else:
+        with transaction.mark_for_rollback_on_error(using=using):
+            yield connection
 
 
 def _enter_with_lock(stack: ExitStack, connection: Any) -> None:

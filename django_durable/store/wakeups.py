@@ -19,6 +19,7 @@ from typing import Any
 
 from django.core import mail
 from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
 
@@ -55,15 +56,19 @@ ANYTHING = Hint()
 
 def notify(using: str, *, work: bool = False, instances: Iterable[int] = ()) -> None:
     """Tell listeners once the transaction that is open has committed. Does nothing on SQLite or with NOTIFY off."""
-    changed = sorted(set(instances))
     connection = connections[using]
-    if connection.vendor != "postgresql" or not settings.NOTIFY or not (work or changed):
+    told = message(connection, work=work, instances=instances)
+    if told is None:
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, _encode(work, changed)])
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, told])
 
 
-def _encode(work: bool, changed: list[int]) -> str:
+def message(connection: BaseDatabaseWrapper, *, work: bool = False, instances: Iterable[int] = ()) -> str | None:
+    """Return what `notify` sends, for a statement that sends it itself: letters, digits, `:*,`. None is nothing."""
+    changed = sorted(set(instances))
+    if connection.vendor != "postgresql" or not settings.NOTIFY or not (work or changed):
+        return None
     named = "*" if len(changed) > INSTANCES_NAMED else ",".join(map(str, changed))
     return f"{WORK if work else ''}:{named}"
 

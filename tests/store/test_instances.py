@@ -141,9 +141,16 @@ def test_a_start_rolls_back_with_the_callers_savepoint():
     assert start("dropped")[1] is True
 
 
-def test_a_start_costs_three_statements_on_sqlite_and_one_and_a_notification_on_postgresql(django_assert_num_queries):
-    statements = 3 if connection.vendor == "sqlite" else 2
-    with transaction.atomic(), django_assert_num_queries(statements + 2):  # And a savepoint.
+def test_a_start_is_one_statement_on_postgresql_and_three_in_a_savepoint_on_sqlite(django_assert_num_queries):
+    statements = 1 if connection.vendor == "postgresql" else 3 + 2
+    with transaction.atomic(), django_assert_num_queries(statements):
+        start("order-7")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_alone_needs_no_transaction_around_it_on_postgresql(django_assert_num_queries):
+    statements = 1 if connection.vendor == "postgresql" else 3 + 2
+    with django_assert_num_queries(statements):
         start("order-7")
 
 
