@@ -8,10 +8,11 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Arguments for every run of the suite, such as PYTEST_ARGS="-k timers -n 0".
 PYTEST_ARGS ?= -n auto
+MINUTES ?= 60
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench soak matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -59,6 +60,9 @@ docs: $(VENV)/.dev  ## build the documentation into docs/_build, a warning is an
 
 bench: $(VENV)/.dev  ## measure it beside its peers, such as BENCH_ARGS="--runs 1 --workloads chain"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+soak: $(VENV)/.dev  ## the example under load for MINUTES (60), with workers killed and stopped; nothing may be lost or grow
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix

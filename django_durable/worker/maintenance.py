@@ -47,6 +47,7 @@ class Maintenance:
         self._using = using
         self._often: datetime | None = None
         self._seldom: datetime | None = None
+        self._deleting = False
         self._backoff: dict[int, tuple[datetime, timedelta]] = {}
 
     def __call__(self, now: datetime) -> None:
@@ -58,7 +59,9 @@ class Maintenance:
             self._seldom = now
             workers.remove_silent(now - self._lease * SILENT_LEASES, using=self._using)
             sessions.delete_expired(now, using=self._using)
-            self._delete_finished(now)
+            self._deleting = True
+        if self._deleting:
+            self._deleting = self._delete_finished(now)
 
     def _fail_expired(self, now: datetime) -> None:
         expired = expiry.find_expired(now, limit=AT_ONCE, using=self._using)
@@ -87,7 +90,9 @@ class Maintenance:
             return False
         return True
 
-    def _delete_finished(self, now: datetime) -> None:
-        if settings.RETENTION is not None:
-            old = InstanceFilter(completed_before=now - settings.RETENTION, limit=AT_ONCE)
-            retention.delete_instances(old, using=self._using)
+    def _delete_finished(self, now: datetime) -> bool:
+        """Delete what is older than the retention. Returns: whether there may be more than one round deletes."""
+        if settings.RETENTION is None:
+            return False
+        old = InstanceFilter(completed_before=now - settings.RETENTION, limit=AT_ONCE)
+        return retention.delete_instances(old, using=self._using).instances_deleted >= AT_ONCE

@@ -106,6 +106,25 @@ def test_finished_instances_are_deleted_after_the_retention_time(
     assert not Instance.objects.exists()
 
 
+def test_more_than_one_round_deletes_is_deleted_in_the_next_ones(
+    registry: Registry, maintain: Callable[[datetime], None], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_durable.worker.maintenance.AT_ONCE", 2)
+    settings.DJANGO_DURABLE = {"RETENTION": timedelta(days=30)}
+    for _ in range(5):
+        start(registry, "quick")
+    drained(registry)
+    later = timezone.now() + timedelta(days=31)
+
+    left = []
+    for _ in range(3):
+        maintain(later)
+        left.append(Instance.objects.count())
+        later += timedelta(seconds=1)
+
+    assert left == [3, 1, 0]
+
+
 def test_nothing_is_deleted_without_a_retention_time(registry: Registry, maintain: Callable[[datetime], None]) -> None:
     start(registry, "quick")
     drained(registry)
