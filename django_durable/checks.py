@@ -1,7 +1,7 @@
 """System checks: what is wrong with the settings, the database and the registered code, before it runs.
 
 E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 unsupported database;
-E005 permissions that are no class.
+E005 permissions that are no class; E006 a codec that is missing.
 W001 SQLite without WAL; W002 another database than `default`; W003 code that a replay could not repeat; W004 type hints
 that no payload can have.
 """
@@ -17,6 +17,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.utils.module_loading import import_string
 
 from . import conf
+from .codec import named
 from .determinism import SILENCE, findings
 from .registry import default
 
@@ -31,7 +32,7 @@ SQLITE_OPTIONS = (
 
 @register(TAG)
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001, E002, E005: each key of `DJANGO_DURABLE`."""
+    """E001, E002, E005, E006: each key of `DJANGO_DURABLE`."""
     given = conf.configured()
     if not isinstance(given, Mapping):
         text = f"{conf.NAME} is {given!r:.80} ({type(given).__name__}), expected a dict."
@@ -44,7 +45,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         example = f'{conf.NAME} = {{"{name}": {_source(conf.KEYS[name].default)}}}'
         hint = f"The default, if in doubt: {example}"
         found.append(Error(f"{conf.NAME}[{name!r}]: {problem}.", hint=hint, id="django_durable.E002"))
-    return found + _check_permissions(given.get("PERMISSIONS"))
+    return found + _check_permissions(given.get("PERMISSIONS")) + _check_codecs(given)
 
 
 def _check_permissions(path: Any) -> list[CheckMessage]:
@@ -61,6 +62,33 @@ def _check_permissions(path: Any) -> list[CheckMessage]:
     text = f"{conf.NAME}['PERMISSIONS'] is {path!r}, expected the path of a class: {problem}."
     hint = "Name a subclass of django_durable.permissions.DurablePermissions, or remove the key."
     return [Error(text, hint=hint, id="django_durable.E005")]
+
+
+def _check_codecs(given: Mapping[str, Any]) -> list[CheckMessage]:
+    codecs = given.get("CODECS", {})
+    if conf.KEYS["CODECS"].problem(codecs) is not None:
+        return []  # What E002 reports.
+    found: list[CheckMessage] = []
+    for name, path in codecs.items():
+        try:
+            codec = named.make(path)
+            problem = "" if hasattr(codec, "encode") and hasattr(codec, "decode") else f"{codec!r:.80} is no codec"
+        except Exception as error:  # The project's own code, which is run for this check.
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            text = f"{conf.NAME}['CODECS'][{name!r}] is {path!r}, expected the path of a codec: {problem}."
+            found.append(Error(text, hint="Name a class with encode(text) and decode(data).", id="django_durable.E006"))
+    for label, name in _codecs_asked_for(given):
+        if name is not None and name not in (named.PLAIN, *codecs):
+            text = f"{label} names the codec {name!r}, which is not in {conf.NAME}['CODECS']."
+            known = ", ".join(repr(each) for each in (named.PLAIN, *codecs))
+            found.append(Error(text, hint=f"Add it there, or use one of {known}.", id="django_durable.E006"))
+    return found
+
+
+def _codecs_asked_for(given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    asked = [(f"Orchestration {each.name!r}", each.codec_name) for each in default.orchestrations()]
+    return [(f"{conf.NAME}['CODEC']", given.get("CODEC")), *asked]
 
 
 @register(TAG)

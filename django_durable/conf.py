@@ -27,7 +27,7 @@ class Key:
     """One key: its default, the kind of value it takes, the least it may be, and whether `None` switches it off."""
 
     default: Any
-    kind: Literal["name", "names", "whole number", "duration", "flag"]
+    kind: Literal["name", "names", "paths", "whole number", "duration", "flag"]
     least: Any = None
     optional: bool = False
 
@@ -47,6 +47,9 @@ class Key:
                 return isinstance(value, str) and bool(value)
             case "names":
                 return isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
+            case "paths":
+                texts = [*value, *value.values()] if isinstance(value, dict) else [None]
+                return all(isinstance(item, str) and item for item in texts)
             case "whole number":
                 return isinstance(value, int) and not isinstance(value, bool)
             case "duration":
@@ -60,6 +63,7 @@ class Key:
         words = {
             "name": "a non-empty string",
             "names": "a list or tuple of non-empty strings",
+            "paths": "a dict of names and the paths of what they name",
             "whole number": "a whole number",
             "duration": "a timedelta",
             "flag": "True or False",
@@ -74,6 +78,8 @@ _MOMENT = timedelta(milliseconds=1)
 KEYS: Mapping[str, Key] = {
     "DATABASE": Key(default="default", kind="name"),
     "WORKFLOW_MODULES": Key(default=("workflows", "activities"), kind="names"),
+    "CODECS": Key(default={}, kind="paths"),
+    "CODEC": Key(default=None, kind="name", optional=True),
     "MAX_PAYLOAD_BYTES": Key(default=2_097_152, kind="whole number", least=1_024),
     "MAX_KV_KEYS": Key(default=150, kind="whole number", least=1),
     "MAX_KV_VALUE_BYTES": Key(default=65_536, kind="whole number", least=1),
@@ -115,6 +121,12 @@ class Settings:
     activities commit with what the project writes."""
     WORKFLOW_MODULES: tuple[str, ...]
     """Modules that are imported from every installed app at start, with what is in those that are packages."""
+    CODECS: dict[str, str]
+    """Codecs by name: paths of classes or objects that say how payloads are stored, see `codec.PayloadCodec`. Keep one
+    here as long as there are payloads that it wrote."""
+    CODEC: str | None
+    """Name of the codec that payloads are stored by, where the orchestration does not name its own. With `None` they
+    are plain JSON."""
     MAX_PAYLOAD_BYTES: int
     """Most bytes of one encoded payload: an input, an output, the data of an event. Payloads are read with every
     replay; keep files elsewhere and pass their names."""

@@ -68,6 +68,7 @@ class Definition:
         functools.update_wrapper(wrapper, function)
         self.function = function
         self.name = name
+        self.codec = codec
         self._binding = Binding(function, codec=codec, what=f"{self.what} {name!r}", skip=skip)
         # The engine asks for these at every command.
         self.encode_call: Callable[[tuple[Any, ...], dict[str, Any]], Payload] = self._binding.encode_call
@@ -104,17 +105,28 @@ class Definition:
 
 
 class Orchestration(Definition, Generic[P, R]):
-    """A registered orchestration of one version. It is started, not called: `checkout.start(order_id=7)`."""
+    """A registered orchestration of one version. It is started, not called: `checkout.start(order_id=7)`.
+
+    `codec_name` is that of the codec it stores payloads by, None for the project's.
+    """
 
     what = "orchestration"
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None, version: str, codec: JsonCodec, registry: Registry
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None,
+        version: str,
+        codec: JsonCodec,
+        codec_name: str | None = None,
+        registry: Registry,
     ) -> None:
         _refuse_shape(function, self.what)
         _check_ctx(function)
         super().__init__(function, _checked_name(function, name), codec, skip=1)
         self.version = version
+        self.codec_name = codec_name
         self._registry = registry
 
     @overload

@@ -34,7 +34,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self.codec = JsonCodec(limit=lambda: settings.MAX_PAYLOAD_BYTES)
+        self.codec = JsonCodec(limit=lambda: settings.MAX_PAYLOAD_BYTES, name=lambda: settings.CODEC)
         self.environment = RegistryEnvironment(self)
         self._orchestrations: dict[str, dict[str, Orchestration[..., Any]]] = {}
         self._latest: dict[str, Orchestration[..., Any]] = {}
@@ -49,18 +49,19 @@ class Registry:
     def orchestration(self, function: Callable[Concatenate[Any, P], R], /) -> Orchestration[P, R]: ...
     @overload
     def orchestration(
-        self, name: str | None = None, /, *, version: str = DEFAULT_VERSION
+        self, name: str | None = None, /, *, version: str = DEFAULT_VERSION, codec: str | None = None
     ) -> Callable[[Callable[Concatenate[Any, P], R]], Orchestration[P, R]]: ...
-    def orchestration(self, name: Any = None, /, *, version: str = DEFAULT_VERSION) -> Any:
+    def orchestration(self, name: Any = None, /, *, version: str = DEFAULT_VERSION, codec: str | None = None) -> Any:
         """Register a function (generator, `async def` or plain) as an orchestration.
 
         `@orchestration`, or `@orchestration("Checkout", version="1.1.0")`. Versions are dotted whole numbers; new
-        instances get the highest registered one.
+        instances get the highest registered one. `codec` is the name of the codec that its payloads are stored by, by
+        default the project's.
         Raises: InvalidArgument: not such a function, a bad name or version, or one that other code has.
         """
         if name is not None and not isinstance(name, str):
-            return self._add_orchestration(name, None, version)
-        return lambda function: self._add_orchestration(function, name, version)
+            return self._add_orchestration(name, None, version, codec)
+        return lambda function: self._add_orchestration(function, name, version, codec)
 
     @overload
     def activity(self, function: Callable[P, R], /) -> Activity[P, R]: ...
@@ -93,10 +94,17 @@ class Registry:
             return self._add_activity(name, None, given)
         return lambda function: self._add_activity(function, name, given)
 
-    def _add_orchestration(self, function: Any, name: str | None, version: str) -> Orchestration[..., Any]:
+    def _add_orchestration(
+        self, function: Any, name: str | None, version: str, codec: str | None
+    ) -> Orchestration[..., Any]:
         number = version_key(version)
         made: Orchestration[..., Any] = Orchestration(
-            function, name=name, version=version, codec=self.codec, registry=self
+            function,
+            name=name,
+            version=version,
+            codec=self.codec if codec is None else self.codec.by(lambda: codec),
+            codec_name=codec,
+            registry=self,
         )
         versions = self._orchestrations.setdefault(made.name, {})
         same = [each for each in versions.values() if version_key(each.version) == number]
@@ -109,7 +117,7 @@ class Registry:
         return made
 
     def _add_activity(self, function: Any, name: str | None, options: ActivityOptions) -> Activity[..., Any]:
-        made: Activity[..., Any] = Activity(function, name=name, options=options, codec=self.codec)
+        made: Activity[..., Any] = Activity(function, name=name, options=options, codec=self.codec.plain)
         if (known := self._activities.get(made.name)) is not None:
             _refuse_duplicate(known, made, f"activity {made.name!r}")
             self._by_function.pop(id(known.function), None)

@@ -8,12 +8,13 @@ says; without a hint it stays text, tuples and sets come back as lists, and keys
 Nothing is encoded by guessing: NaN and infinity, which JSON cannot hold, model instances, whose fields would be stale
 by the time they are read, and values of unknown classes are refused with the place they stand at.
 
-`binding` says how the arguments of a call are one payload.
+`binding` says how the arguments of a call are one payload, `named` how a project has payloads stored in its own way.
 """
 
 from __future__ import annotations
 
 from .binding import Arguments, Binding
 from .json import JsonCodec
+from .named import PayloadCodec
 
-__all__ = ["Arguments", "Binding", "JsonCodec"]
+__all__ = ["Arguments", "Binding", "JsonCodec", "PayloadCodec"]

@@ -52,6 +52,7 @@ class Binding:
     def __init__(self, function: Callable[..., Any], *, codec: JsonCodec, what: str, skip: int) -> None:
         self.function = function
         self.codec = codec
+        self._plain = codec.plain
         self.what = what
         self._input = f"The input of {what}"
         self._result = f"The result of {what}"
@@ -83,10 +84,13 @@ class Binding:
 
         Raises: PayloadError: the arguments do not fit the parameters, or cannot be encoded.
         """
+        return self.codec.seal(self._written(args, kwargs), self._input)
+
+    def _written(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Payload:
         if not kwargs and len(args) == 1 and self._takes_bare:
             if isinstance(args[0], _SCALARS):
                 # A scalar is read in one way only.
-                return self.codec.encode(args[0], self._input)
+                return self._plain.encode(args[0], self._input)
             return self._write({self._first_name: args if self._is_variadic else args[0]})
         return self._write(self._given(args, kwargs))
 
@@ -97,9 +101,9 @@ class Binding:
         Raises: PayloadError: the function takes no arguments, needs more, or the value cannot be encoded.
         """
         if value is None and not self.required:
-            return "null"
+            return self.codec.seal("null", self._input)
         if isinstance(value, Mapping) and not self.takes_object and self._fits(value):
-            return self._write(value)
+            return self.codec.seal(self._write(value), self._input)
         return self.encode_call((value,), {})
 
     def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -119,7 +123,7 @@ class Binding:
             return "null"
         bare = self._bare(given)
         if bare is not None:
-            payload = self.codec.encode(bare[0], self._input)
+            payload = self._plain.encode(bare[0], self._input)
             if not self._reads_otherwise(payload):
                 return payload
             if self.takes_object:
@@ -127,7 +131,7 @@ class Binding:
                     f"{self._input} is an explicit None, which cannot be told from leaving the argument out. Make "
                     f"None the default of {next(iter(given))!r}, or leave it out."
                 )
-        return self.codec.encode(given, self._input)
+        return self._plain.encode(given, self._input)
 
     def _bare(self, given: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """Return the only argument as a tuple of one, `None` where the arguments are written by name."""
@@ -142,7 +146,7 @@ class Binding:
         """Tell whether a bare value would be read as something else than the first argument."""
         if payload == "null":
             return not self.required and self._first is not None and self._first.default is not None
-        return self._by_name(payload) is not None
+        return self._by_name(self.codec.opened(payload)) is not None
 
     # Reading.
 
@@ -151,6 +155,7 @@ class Binding:
 
         Raises: PayloadError: the payload does not fit the parameters or their hints.
         """
+        payload = self.codec.opened(payload)
         if payload == "null" and not self.required:
             return (), {}
         members = self._by_name(payload)
@@ -207,7 +212,7 @@ class Binding:
         for name, value in given.items():
             label = self._labels[name]
             try:
-                self._decoders[name](self.codec.encode(value, label), label)
+                self._decoders[name](self.codec.opened(self._plain.encode(value, label)), label)
             except PayloadError as error:
                 found[name] = str(error)
         return found
@@ -220,7 +225,7 @@ class Binding:
 
     def decode_result(self, payload: Payload) -> Any:
         """Return a result decoded by the return hint. Raises: PayloadError: it does not fit the hint."""
-        return self._result_decoder(payload, self._result)
+        return self._result_decoder(self.codec.opened(payload), self._result)
 
     # Hints.
 
@@ -319,7 +324,7 @@ class Binding:
         if parameter.default is Parameter.empty:
             return {}
         try:
-            return {"default": self.codec.decode(self.codec.encode(parameter.default))}
+            return {"default": self._plain.decode(self._plain.encode(parameter.default))}
         except PayloadError:
             return {}
 

@@ -45,6 +45,7 @@ class BaseProgram(ABC):
     ) -> None:
         self.environment = environment
         self._definition = definition
+        self.codec = definition.codec
         self.outstanding = Outstanding()
         self.now_ms = 0
         self.replaying = False
@@ -73,6 +74,8 @@ class BaseProgram(ABC):
             self.outstanding.bind(event)
             self._ended = isinstance(fact, events.TERMINAL_FACTS)
             return
+        # Met by the code, it would be an error of the orchestration, which is not at fault and would end.
+        self.codec.check(getattr(fact, fact.payload_field) if fact.payload_field else None)
         self.now_ms = epoch_ms(event.recorded_at)
         match fact:
             case OrchestrationStarted():
@@ -119,7 +122,7 @@ class BaseProgram(ABC):
         self.outstanding.cancel_all()
         self.loop.dispose()
         # Nothing that is left points back here, so the program is freed without the garbage collector.
-        self.key_values = KeyValues({}, self.environment.codec, self.environment.limits, lambda command: None)
+        self.key_values = KeyValues({}, self.codec, self.environment.limits, lambda command: None)
         self._root = self._context = None
         self.outstanding.clear()
 
@@ -154,7 +157,7 @@ class BaseProgram(ABC):
         self.started = fact
         identity = f"{fact.instance_id}:{fact.execution}:{fact.seed}"
         self.loop = OrchestrationLoop(self, started_ms=self.now_ms, salt=zlib.crc32(identity.encode()))  # type: ignore[abstract]  # refuses the rest
-        self.key_values = KeyValues(kv, self.environment.codec, self.environment.limits, self.issue_only)
+        self.key_values = KeyValues(kv, self.codec, self.environment.limits, self.issue_only)
         self._context = OrchestrationContext(self)
         return self._context
 
@@ -258,7 +261,7 @@ class BaseProgram(ABC):
         return DurableFuture[Any](loop=self.loop)
 
     def set_custom_status(self, status: Any) -> None:
-        payload = None if status is None else self.environment.codec.encode(status)
+        payload = None if status is None else self.codec.plain.encode(status)  # It is made to be shown.
         size = len(payload.encode()) if payload else 0
         if size > self.environment.limits.custom_status_bytes:
             raise LimitExceeded("The custom status in bytes", size, self.environment.limits.custom_status_bytes)
@@ -266,7 +269,7 @@ class BaseProgram(ABC):
         self._custom_status = payload
 
     def get_custom_status(self) -> Any:
-        return None if self._custom_status is None else self.environment.codec.decode(self._custom_status)
+        return None if self._custom_status is None else self.codec.decode(self._custom_status)
 
     def patched(self, patch_id: str) -> bool:
         if self.replaying and patch_id not in self._patches:

@@ -88,7 +88,7 @@ class OrchestrationContext:
         callee = self._program.activity(activity)
         command = commands.ScheduleActivity(
             name=callee.name,
-            input=encoded(callee, args, kwargs, by_name=isinstance(activity, str)),
+            input=self._program.codec.seal(encoded(callee, args, kwargs, by_name=isinstance(activity, str))),
             tag=callee.tag,
             priority=callee.priority,
             start_to_close_ms=callee.start_to_close_ms,
@@ -301,7 +301,7 @@ class OrchestrationContext:
 
     def get_kv_value_from_instance(self, instance_id: str, key: str) -> DurableFuture[Any]:
         """Return a future of another instance's KV value as last committed; None where either is missing."""
-        codec = self._program.environment.codec
+        codec = self._program.codec
         payload = codec.encode({"instance_id": self._program.checked_instance_id(instance_id), "key": key})
         command = commands.ScheduleActivity(name=GET_KV_VALUE, input=payload)
         return self._program.issue(command, self._as(Any), f"KV value {key!r} of {instance_id!r}")
@@ -354,7 +354,7 @@ class OrchestrationContext:
         self.logger.error(message)
 
     def _as(self, type: Any) -> As:
-        return As(self._program.environment.codec, type)
+        return As(self._program.codec, type)
 
 
 def _given(input: Any) -> tuple[Any, ...]:

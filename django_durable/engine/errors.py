@@ -13,6 +13,7 @@
     |-- AuthorError                 the orchestration or activity code is wrong: change the code
     |   |-- NotRegistered           also a LookupError
     |   |-- PayloadError            also a ValueError
+    |   |-- CodecError
     |   |-- NondeterminismError
     |   |-- NotAwaitable            also a TypeError
     |   |-- ForbiddenInOrchestration
@@ -145,6 +146,10 @@ class NotRegistered(AuthorError, LookupError):
 
 class PayloadError(AuthorError, ValueError):
     """A value cannot be encoded as a payload, or a payload cannot be decoded as the annotated type."""
+
+
+class CodecError(AuthorError):
+    """A named codec is missing in this process, or fails. What it belongs to waits until it works."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ class Program(Protocol):
     """
 
     def apply(self, event: HistoryEvent, *, replaying: bool) -> None:
-        """Take one event into the state and run the code until it is idle."""
+        """Take one event into the state and run the code until it is idle.
+
+        Raises: CodecError, before the code runs: what the event brings cannot be read here.
+        """
 
     def commands(self) -> Sequence[Command]:
         """Return the commands not recorded yet, oldest first."""
@@ -56,9 +59,22 @@ class Codec(Protocol):
 
     def decode(self, payload: Payload, type: Any = Any) -> Any: ...
 
+    @property
+    def plain(self) -> Codec:
+        """The codec for what is stored as it is: what activities write, and what is made to be shown."""
+
+    def seal(self, payload: Payload) -> Payload:
+        """Return what the plain codec wrote as this one stores it; that may differ from call to call."""
+
+    def check(self, payload: Any = None) -> None:
+        """Raise CodecError where the codec of a payload, or this one, is missing or fails here; see `apply`."""
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Tell whether two recorded values hold the same payload, whichever codecs wrote them."""
+
 
 class ActivityCallee(Protocol):
-    """What the engine needs to know of a registered activity. Timeouts are in milliseconds.
+    """What the engine needs to know of a registered activity. Timeouts are in milliseconds; payloads are plain.
 
     `encode_call` takes the arguments of a call, `encode_input` one value as a caller by name gives it: a mapping that
     fits the parameters is their values by name, anything else the first argument.
@@ -91,6 +107,8 @@ class OrchestrationCallee(Protocol):
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def codec(self) -> Codec: ...
     @property
     def function(self) -> Callable[..., Any]: ...
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .commands import COMMAND_FACTS, Command, Moment, describe_fact
-from .errors import Failure, HistoryLimitExceeded, NondeterminismError, type_name
+from .errors import Difference, Failure, HistoryLimitExceeded, NondeterminismError, type_name
 from .events import (
     ENGINE_VERSION,
     TERMINAL_FACTS,
@@ -182,13 +182,18 @@ class Execution:
         if type(fact) in COMMAND_FACTS and not imposed:
             if not pending:
                 raise NondeterminismError(event.seq, describe_fact(fact), None)
-            if differences := pending[0].differences(fact, self._program.moment(event.seq)):
+            if differences := self._differences(pending[0], fact, event.seq):
                 raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe(), differences)
         elif pending:
             raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe())
         elif not (imposed or self._program.expects(fact)):
             raise NondeterminismError(event.seq, describe_fact(fact), None)
         self._apply(event, replaying=True)
+
+    def _differences(self, command: Command, fact: Fact, seq: int) -> tuple[Difference, ...]:
+        """Return what a command asks for otherwise than was recorded, payloads compared by what they hold."""
+        found = command.differences(fact, self._program.moment(seq))
+        return tuple(each for each in found if not self._environment.codec.same(each.recorded, each.requested))
 
     def _apply(self, event: HistoryEvent, *, replaying: bool) -> None:
         if isinstance(event.fact, OrchestrationStarted):

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 
-from ..engine.errors import Failure, LeaseLost, PayloadError
-from ..engine.program import Codec
+from ..codec import JsonCodec
+from ..engine.errors import CodecError, Failure, LeaseLost, PayloadError
 from ..store import activities, connections
+from ..store.records import ClaimedTask
 from ..store.transactions import write_transaction
 from .attempts import Attempt
 from .clock import Clock
@@ -63,7 +64,7 @@ class ActivityRunner:
         self,
         lookup: ActivityLookup,
         *,
-        codec: Codec,
+        codec: JsonCodec,
         client: Callable[[], Any],
         clock: Clock,
         worker_id: str,
@@ -86,7 +87,14 @@ class ActivityRunner:
         if attempt.cancel_requested:
             return Drop()
         refused = refusal(task, worker_id=self._worker_id, max_deliveries=self._max_deliveries, now=now)
-        return refused or self._lookup(task.name) or deferral(task, now)
+        return refused or self._runnable(task) or deferral(task, now)
+
+    def _runnable(self, task: ClaimedTask) -> RunnableActivity | None:
+        try:
+            self._codec.check(task.input)
+        except CodecError:
+            return None
+        return self._lookup(task.name)
 
     def begin(self, attempt: Attempt) -> None:
         """Start the clock of an attempt. Call it right before one of the `run` methods."""
@@ -131,7 +139,7 @@ class ActivityRunner:
                 value = activity.function(*args, **kwargs)
             if attempt.overdue(self._clock.monotonic()):
                 return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
-            return Returned(activity.encode_result(value))
+            return Returned(self._codec.seal_like(attempt.task.input, activity.encode_result(value)))
         except PayloadError as error:
             return Raised(Failure.of(error), final=True)
         except BaseException as error:  # Author code that exits ends its attempt, not the worker.

@@ -139,7 +139,12 @@ class Instrumentation:
                 )
             case Defer(until):
                 self.count("activities_deferred")
-                logger.warning("Activity %s of %r is not registered here; left until %s.", name, instance_id, until)
+                logger.warning(
+                    "Activity %s of %r cannot be run here, it or its codec is missing; left until %s.",
+                    name,
+                    instance_id,
+                    until,
+                )
             case HandBack():
                 self.count("activities_handed_back")
             case Drop():

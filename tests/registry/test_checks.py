@@ -69,6 +69,37 @@ def test_e002_names_each_wrong_value_and_shows_a_right_one(settings: Any) -> Non
     assert concurrency.msg == "DJANGO_DURABLE['CONCURRENCY']: found 0, expected a whole number of at least 1."
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"CODECS": {"a": "nowhere.Codec"}}, "['CODECS']['a'] is 'nowhere.Codec', expected the path of a codec: Modul"),
+        ({"CODECS": {"a": "builtins.dict"}}, "['CODECS']['a'] is 'builtins.dict', expected the path of a codec: {} is"),
+        (
+            {"CODEC": "sealed"},
+            "DJANGO_DURABLE['CODEC'] names the codec 'sealed', which is not in DJANGO_DURABLE['CODECS']",
+        ),
+    ],
+)
+def test_e006_names_a_codec_that_is_missing(settings: Any, given: dict[str, Any], words: str) -> None:
+    settings.DJANGO_DURABLE = given
+
+    message = only(checks.check_settings(None))
+
+    assert message.id == "django_durable.E006"
+    assert words in message.msg
+
+
+def test_e006_names_the_orchestration_whose_codec_is_missing(registry: Registry, settings: Any) -> None:
+    @registry.orchestration("pay", codec="sealed")
+    def pay(ctx: Any) -> None: ...
+
+    assert only(checks.check_settings(None)).msg.startswith(
+        "Orchestration 'pay' names the codec 'sealed', which is not"
+    )
+    settings.DJANGO_DURABLE = {"CODECS": {"sealed": "tests.conformance.codecs.Turned"}}
+    assert checks.check_settings(None) == []
+
+
 @pytest.mark.parametrize("value", [None, [], "x", 7])
 def test_e002_covers_a_setting_that_is_no_dict(settings: Any, value: Any) -> None:
     settings.DJANGO_DURABLE = value
