@@ -140,7 +140,8 @@ class Execution(models.Model):
     input = models.TextField(_("input"))
     output = models.TextField(_("output"), null=True)  # noqa: DJ001 - JSON text
     failure = models.TextField(_("failure"), null=True)  # noqa: DJ001 - JSON text
-    snapshot = models.TextField(null=True)  # noqa: DJ001 - JSON text of a checkpointed program
+    checkpoint = models.TextField(null=True)  # noqa: DJ001 - JSON text, while a checkpointed program runs
+    checkpoint_seq = models.PositiveIntegerField(null=True)
     event_count = models.PositiveIntegerField(_("events"), null=True)
     started_at = models.DateTimeField(_("started"))
     completed_at = models.DateTimeField(_("completed"), null=True)
@@ -154,6 +155,11 @@ class Execution(models.Model):
                 name="durable_execution_completed",
                 condition=Q(status="Running", completed_at__isnull=True)
                 | (~Q(status="Running") & Q(completed_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="durable_execution_checkpoint",
+                condition=Q(checkpoint__isnull=True, checkpoint_seq__isnull=True)
+                | Q(checkpoint__isnull=False, checkpoint_seq__isnull=False, status="Running"),
             ),
         ]
 

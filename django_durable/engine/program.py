@@ -52,6 +52,22 @@ class Program(Protocol):
         """Go inert, then let the code's `finally` blocks run without any effect."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An execution as it stood after the event `seq`; `state` is JSON text."""
+
+    seq: int
+    state: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an execution is rebuilt from: its last checkpoint, where there is one, and the events after it in order."""
+
+    events: Sequence[HistoryEvent] = ()
+    checkpoint: Checkpoint | None = None
+
+
 class Codec(Protocol):
     """Values to JSON text and back. Raises PayloadError for what cannot be."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,6 +55,7 @@ class Effects:
         entries: KV values to write by instance and key; None deletes.
         children: Commit, seq and fact of each child to start.
         ended, continued: Turns that ended their instance, and those that ended only their execution.
+        checkpoints: `(instance, execution, seq, state)` of executions that go on.
         offers_work: Whether tasks are left for any worker to claim.
     """
 
@@ -76,6 +77,7 @@ class Effects:
     chained: list[NewInstance] = field(default_factory=list)
     ended: list[tuple[TurnCommit, events.Fact]] = field(default_factory=list)
     continued: list[TurnCommit] = field(default_factory=list)
+    checkpoints: list[Row] = field(default_factory=list)
     offers_work: bool = False
 
     def add(self, commit: TurnCommit) -> None:
@@ -99,6 +101,8 @@ class Effects:
         elif isinstance(last, events.OrchestrationContinuedAsNew):
             self._continue(commit)
             timers.clear()
+        if commit.checkpoint is not None:
+            self.checkpoints.append((commit.instance, commit.execution_number, *astuple(commit.checkpoint)))
         self.tasks += tasks.values()
         self.deliveries += timers.values()
         self.offers_work = self.offers_work or any(seq not in commit.eager for seq in tasks)

@@ -163,6 +163,8 @@ def _close(
         output=getattr(fact, "output", None),
         failure=failure_to_payload(_failure(fact)),
         event_count=Subquery(length),
+        checkpoint=None,
+        checkpoint_seq=None,
     )
     # Tasks first: the outcome of one that was just recorded is then among the messages.
     for model in (models.ActivityTask, models.InboxMessage):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..engine.errors import InvalidArgument, LimitExceeded
 from ..engine.events import Fact, HistoryEvent, OrchestrationStarted
+from ..engine.program import Checkpoint
 
 MAX_TAGS = 5
 MAX_TAG_BYTES = 256
@@ -68,6 +69,7 @@ class TurnCommit:
         keep_lease: Whether the worker keeps the instance.
         next_start: First fact of the next execution after continue-as-new.
         next_version: Version the next execution is pinned to.
+        checkpoint: The execution as it stands after the last of `events`; None leaves an earlier one as it is.
     """
 
     instance: int
@@ -83,6 +85,7 @@ class TurnCommit:
     keep_lease: bool = False
     next_start: OrchestrationStarted | None = None
     next_version: str | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

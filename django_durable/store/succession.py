@@ -146,7 +146,7 @@ def _close_executions(connection: BaseDatabaseWrapper, effects: Effects) -> None
         f"""
         UPDATE {sql.table(Execution)} AS e
         SET status = closed.status, output = closed.output, failure = closed.failure, event_count = closed.length,
-            completed_at = %s
+            completed_at = %s, checkpoint = NULL, checkpoint_seq = NULL
         FROM {sql.rows(connection, "closed", _CLOSED, len(closed))}
         WHERE e.instance_id = closed.instance_id AND e.number = closed.number
         """,

@@ -32,6 +32,7 @@ from ..engine.events import failure_to_payload
 from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
 from . import sql, succession
+from .checkpoints import write_checkpoints
 from .effects import TASK, Effects, end_of, shows
 from .inbox import deliver
 from .records import TurnCommit, TurnOutcome
@@ -112,6 +113,7 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         sql.delete_by_id(connection, QueuedEvent, effects.dequeued)
         _cancel(connection, effects)
         _write_entries(connection, effects)
+        write_checkpoints(connection, effects.checkpoints)
         succession.carry_out(connection, effects, committed)
         deliver(connection, effects.deliveries, now)
         due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)
