@@ -3,7 +3,8 @@
 Theory of operation.
 
 * `Instance` is one row per instance, updated once per turn. The columns a turn changes (lease, revision, lengths) are
-  in no index, so PostgreSQL updates the row in place. Payloads are not kept in it, for the same reason.
+  in no index, and its pages are filled to 70 %, so PostgreSQL updates the row in place. Payloads are not kept in it,
+  for the same reason.
 * What can be claimed is found through `InboxMessage`: a message is visible from `visible_at` on (a timer is a message
   that is visible later). Senders only insert, so a sender inside a long transaction of the caller never holds a lock
   that a turn needs. Messages of parked instances are `held`, outside the index that claiming reads.

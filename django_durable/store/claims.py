@@ -13,6 +13,8 @@ Theory of operation.
    instance first: one that is being resumed keeps its messages visible.
 5. No statement depends on an earlier one's lock, so each commits by itself. An instance is taken before its messages
    are read; a worker that fails in between finds it by its own lease.
+6. Taking a lease does not wait for the disk. A crash of the server that undoes it breaks the worker's connection, too,
+   and nothing of a turn stands before the turn's commit, which puts on disk what was written before it.
 """
 
 from __future__ import annotations
@@ -148,19 +150,28 @@ def _lease(
         SET lease_owner = %s, lease_until = %s, lease_token = lease_token + 1, turn_attempts = turn_attempts + 1
         FROM free WHERE i.id = free.pk
         RETURNING id, instance_id, orchestration, version, runtime_status, execution_number, history_length,
-                  lease_token, turn_attempts
+                  lease_token, turn_attempts {sql.unhurried(connection)}
         """,
         [
             *(sql.pack(_ORDERED, [(pk, place) for place, pk in enumerate(ids)]), *_CLAIMABLE, at, worker_id, at, limit),
             *(worker_id, sql.moment(connection, now + lease)),
         ],
     )
-    taken = {row[0]: _claimed(row) for row in rows}
+    taken = {row[0]: _claimed(*row[:9]) for row in rows}
     return {pk: taken[pk] for pk in ids if pk in taken}
 
 
-def _claimed(row: tuple[Any, ...]) -> ClaimedInstance:
-    pk, instance_id, orchestration, version, status, execution, length, token, attempts = row
+def _claimed(
+    pk: int,
+    instance_id: str,
+    orchestration: str,
+    version: str,
+    status: str,
+    execution: int,
+    length: int,
+    token: int,
+    attempts: int,
+) -> ClaimedInstance:
     return ClaimedInstance(
         id=pk,
         instance_id=instance_id,

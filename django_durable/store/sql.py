@@ -64,6 +64,17 @@ def lock_key(connection: BaseDatabaseWrapper, *, of: str) -> str:
     return f"FOR KEY SHARE OF {of}" if connection.features.has_select_for_update else ""
 
 
+def unhurried(connection: BaseDatabaseWrapper) -> str:
+    """Return the end of a select list that lets its statement, alone, commit without waiting for the disk.
+
+    For what a crash of the server may undo: it is on disk no later than whatever the same connection commits next. An
+    open transaction is left as it is, and SQLite does not need it.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return ""
+    return ", set_config('synchronous_commit', 'off', TRUE)"
+
+
 def one_writer(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether an open write transaction keeps everybody else from writing."""
     return connection.vendor == "sqlite"
@@ -76,16 +87,20 @@ def table(model: type[Model]) -> str:
 
 def execute(connection: BaseDatabaseWrapper, statement: str, params: Sequence[Any] = ()) -> int:
     """Run a statement that returns no rows. Returns: how many rows it changed."""
-    with prepared.cursor(connection) as cursor:
-        cursor.execute(statement, params)
-        return int(cursor.rowcount)
+    return prepared.run(connection, statement, params, _count)
 
 
 def fetch(connection: BaseDatabaseWrapper, statement: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement and return its rows."""
-    with prepared.cursor(connection) as cursor:
-        cursor.execute(statement, params)
-        return list(cursor.fetchall())
+    return prepared.run(connection, statement, params, _rows_of)
+
+
+def _count(cursor: Any) -> int:
+    return int(cursor.rowcount)
+
+
+def _rows_of(cursor: Any) -> list[tuple[Any, ...]]:
+    return list(cursor.fetchall())
 
 
 def marks(values: Sequence[Any]) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from django_durable import models
 from django_durable.engine import events
@@ -349,3 +350,32 @@ def test_what_a_claim_reads_does_not_grow_with_finished_instances(many_finished,
     for plan in (look, lease, inbox):
         assert "Seq Scan on django_durable_instance" not in plan, plan
         assert "SCAN i " not in f"{plan} ", plan
+
+
+# What a lease costs.
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_does_not_wait_for_the_disk_and_what_follows_on_the_connection_does():
+    with CaptureQueriesContext(connection) as seen:
+        assert fresh("order-7")
+    assert [each["sql"].count("'synchronous_commit', 'off', TRUE") for each in seen].count(1) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("on",)
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_lease_leaves_the_settings_of_an_open_transaction_alone():
+    assert fresh("order-7")
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("on",)
+
+
+@pytest.mark.only_on("postgresql")
+def test_pages_of_instances_have_room_for_the_next_update():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [models.Instance._meta.db_table])
+        assert cursor.fetchone() == (["fillfactor=70"],)
