@@ -17,6 +17,7 @@ from .engine.events import Payload
 from .engine.loop import OrchestrationLoop
 from .engine.program import Limits
 from .engine.retry import RetryPolicy
+from .engine.steps import PREFIX, is_local
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -259,6 +260,8 @@ def _checked_name(function: Callable[..., Any], name: str | None) -> str:
         name = _place(function)
     if not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
         raise InvalidArgument(f"The name is {name!r:.80}, expected 1 to {NAME_LENGTH} printable characters.")
+    if is_local(name):
+        raise InvalidArgument(f"The name is {name!r:.80}; names that begin with {PREFIX!r} are those of local steps.")
     return name
 
 

@@ -19,6 +19,7 @@ from .engine.durations import Duration
 from .engine.errors import InvalidArgument, NotRegistered
 from .engine.program import Limits
 from .engine.retry import RetryPolicy
+from .steps import Step
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -152,6 +153,15 @@ class Registry:
             raise NotRegistered("activity", name, known=_close(name, self._activities))
         return found
 
+    def get_step(self, function: Callable[..., Any]) -> Step | None:
+        """Return a callable as a local step, or None for an activity, decorated or its function.
+
+        Raises: InvalidArgument: nothing that can run as a step.
+        """
+        if isinstance(function, Activity) or isinstance(self._by_function.get(id(function)), Activity):
+            return None
+        return Step(function, self.codec.plain)
+
     def orchestrations(self) -> list[Orchestration[..., Any]]:
         """Return every version of every orchestration, by name and then version, lowest first."""
         found = [each for versions in self._orchestrations.values() for each in versions.values()]
@@ -212,6 +222,7 @@ class RegistryEnvironment:
         self.codec = registry.codec
         self.activity = registry.get_activity
         self.orchestration = registry.get_orchestration
+        self.step = registry.get_step
 
     @property
     def limits(self) -> Limits:

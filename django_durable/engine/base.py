@@ -27,6 +27,7 @@ from .keyvalues import KeyValues
 from .loop import OrchestrationLoop, OrchestrationTask
 from .outstanding import Outstanding
 from .program import ActivityCallee, Environment, OrchestrationCallee
+from .steps import LocalStep
 from .tracing import ERROR
 
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ class BaseProgram(ABC):
         self.key_values = KeyValues({}, self.codec, self.environment.limits, lambda command: None)
         self._root = self._context = None
         self.outstanding.clear()
+
+    def step_at(self, seq: int) -> LocalStep | None:
+        return self.outstanding.step_at(seq)
 
     def moment(self, seq: int) -> Moment:
         return Moment(seq, self.now_ms, self.started.instance_id, self.started.execution)

@@ -7,11 +7,14 @@ recorded as a fact. On replay it is compared with the fact already recorded in i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from . import events
 from .errors import Difference, Failure
 from .events import Fact, Payload
+
+if TYPE_CHECKING:
+    from .steps import LocalStep
 
 
 class Moment(NamedTuple):
@@ -67,6 +70,8 @@ def describe_fact(fact: Fact) -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ScheduleActivity(Command):
+    """`step` is what a local step runs; it is not recorded."""
+
     fact_type = events.ActivityScheduled
     answers = (events.ActivityCompleted, events.ActivityFailed)
     compared = ("name", "input", "tag", "session_id")
@@ -79,6 +84,7 @@ class ScheduleActivity(Command):
     retry: dict[str, Any] | None = None
     start_to_close_ms: int | None = None
     schedule_to_close_ms: int | None = None
+    step: LocalStep | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
 from datetime import datetime
 from functools import cached_property
 from random import Random
@@ -21,6 +22,7 @@ from .events import OrchestrationStarted, Payload
 from .futures import DurableFuture, apply_retry, checked_session_id
 from .program import ActivityCallee, OrchestrationCallee
 from .retry import RetryPolicy
+from .steps import LocalStep, recorded_arguments
 from .tracing import ReplaySilentLogger
 
 if TYPE_CHECKING:
@@ -98,7 +100,27 @@ class OrchestrationContext:
             apply_retry(command, callee.retry)
         return self._program.issue(command, ResultOf(callee), f"Activity {callee.name!r}")
 
-    run = schedule_activity
+    def run(self, function: Ref, *args: Any, **kwargs: Any) -> DurableFuture[Any]:
+        """Run an activity, or any callable as a local step, and return the future of its result.
+
+        An activity (the decorated function or its name) is scheduled. Anything else that can be called runs in a worker
+        that has this execution: a coroutine function on its event loop, other callables in a thread of their own, both
+        under a copy of the caller's context variables. Its result is recorded, encoded and decoded by the return hint.
+        A worker that dies before that runs it again.
+
+        Retries and timeouts: `.with_retry(policy)` and `.with_timeout(duration)` on the future, before it is awaited.
+        Raises: InvalidArgument: nothing that can be called, or a generator; else as `schedule_activity`.
+        The future raises: ActivityError, ActivityTimeout.
+        """
+        step = None if isinstance(function, str) else self._program.environment.step(function)
+        if step is None:
+            return self.schedule_activity(function, *args, **kwargs)
+        command = commands.ScheduleActivity(
+            name=step.name,
+            input=recorded_arguments(self._program.codec, args, kwargs),
+            step=LocalStep(step, args, kwargs, copy_context()),
+        )
+        return self._program.issue(command, ResultOf(step), f"Step {step.name!r}")
 
     def schedule_activity_on_session(
         self, activity: Ref, input: Any = None, session_id: str = ""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .events import Payload
-from .program import ActivityCallee, Codec, OrchestrationCallee
+from .program import ActivityCallee, Codec, OrchestrationCallee, StepCallee
 
 
 @dataclass(frozen=True, slots=True)
 class ResultOf:
     """Decodes by the return hint of what was called."""
 
-    callee: ActivityCallee | OrchestrationCallee
+    callee: ActivityCallee | OrchestrationCallee | StepCallee
 
     def __call__(self, payload: Payload) -> Any:
         return self.callee.decode_result(payload)

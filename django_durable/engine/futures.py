@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .arguments import checked_text
 from .commands import Command, ScheduleActivity
-from .durations import milliseconds
+from .durations import Duration, milliseconds
 from .errors import InvalidArgument, text_of
 from .loop import OrchestrationFuture, OrchestrationLoop
 from .retry import RetryPolicy
@@ -75,6 +75,17 @@ class DurableFuture(OrchestrationFuture[T]):
         apply_retry(self._refinable("with_retry"), retry)
         return self
 
+    def with_timeout(self, timeout: Duration, *, total: Duration | None = None) -> DurableFuture[T]:
+        """Bound each attempt of this activity or step by `timeout`, and all of them with their pauses by `total`.
+
+        The future raises: ActivityTimeout. Raises: as `with_tag`; InvalidArgument: a duration that is none, or zero.
+        """
+        command = self._refinable("with_timeout")
+        command.start_to_close_ms = _positive(timeout, "timeout")
+        if total is not None:
+            command.schedule_to_close_ms = _positive(total, "total")
+        return self
+
     def _refinable(self, verb: str) -> ScheduleActivity:
         if not isinstance(self.command, ScheduleActivity):
             raise InvalidArgument(f"{verb}() refines an activity; {self.what or 'this future'} is none.")
@@ -112,6 +123,13 @@ class DurableFuture(OrchestrationFuture[T]):
 def checked_session_id(session_id: str) -> str:
     """Return `session_id`. Raises: InvalidArgument: it is empty, too long or no text."""
     return checked_text(session_id, "session id", LONGEST_SESSION_ID)
+
+
+def _positive(duration: Duration, name: str) -> int:
+    found = milliseconds(duration, name)
+    if found == 0:
+        raise InvalidArgument(f"{name} is zero, expected a positive duration.")
+    return found
 
 
 def apply_retry(command: ScheduleActivity, retry: RetryPolicy) -> None:

@@ -17,6 +17,7 @@ from .commands import Command, cancellation
 from .errors import ActivityError, ActivityTimeout, SubOrchestrationError
 from .events import CarriedEvent, Fact, HistoryEvent, Payload
 from .futures import DurableFuture
+from .steps import LocalStep
 
 
 class Outstanding:
@@ -78,6 +79,12 @@ class Outstanding:
         """Tell whether a fact settles an open future."""
         future = self._open.get(fact.source_seq or 0)
         return future is not None and future.command is not None and type(fact) in future.command.answers
+
+    def step_at(self, seq: int) -> LocalStep | None:
+        """Return the local step that is open at `seq`, or None."""
+        future = self._open.get(seq)
+        command = future.command if future is not None else None
+        return command.step if isinstance(command, commands.ScheduleActivity) else None
 
     def settle(self, fact: Fact) -> None:
         """Settle the future that a fact answers; `answers` has told that there is one."""

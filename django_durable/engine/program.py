@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .commands import Command, Moment
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
 from .retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from .steps import LocalStep
 
 
 class Program(Protocol):
@@ -47,6 +50,9 @@ class Program(Protocol):
 
     def next_start(self, input: Payload) -> OrchestrationStarted:
         """Return the first fact of the next execution after a continue-as-new with `input`."""
+
+    def step_at(self, seq: int) -> LocalStep | None:
+        """Return the local step that was scheduled at `seq` and is still open, or None."""
 
     def close(self) -> None:
         """Go inert, then let the code's `finally` blocks run without any effect."""
@@ -116,6 +122,21 @@ class ActivityCallee(Protocol):
     def decode_result(self, payload: Payload) -> Any: ...
 
 
+class StepCallee(Protocol):
+    """What the engine needs to know of a callable that runs as a local step."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def is_async(self) -> bool: ...
+
+    def encode_result(self, value: Any) -> Payload: ...
+
+    def decode_result(self, payload: Payload) -> Any: ...
+
+
 class OrchestrationCallee(Protocol):
     """What the engine needs to know of a registered orchestration."""
 
@@ -157,7 +178,8 @@ class Environment(Protocol):
     """The names and the codec an execution runs with; a registry offers one.
 
     `activity` and `orchestration` take a name, a decorated function or a definition; version `None` is the latest.
-    They raise NotRegistered.
+    They raise NotRegistered. `step` takes any callable; it returns None for an activity, and raises InvalidArgument for
+    what cannot run as a step.
     """
 
     @property
@@ -168,6 +190,8 @@ class Environment(Protocol):
     def activity(self, ref: str | Callable[..., Any]) -> ActivityCallee: ...
 
     def orchestration(self, ref: str | Callable[..., Any], version: str | None = None) -> OrchestrationCallee: ...
+
+    def step(self, function: Callable[..., Any]) -> StepCallee | None: ...
 
     def trace(self, level: int, message: str, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
         """Log on behalf of orchestration code; never called while replaying. Levels are those of `logging`."""

@@ -33,6 +33,7 @@ from .events import (
 )
 from .program import Environment, Program
 from .replayed import ReplayedProgram
+from .steps import LocalStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,10 @@ class Execution:
         """Return `(seq, description)` of everything the execution waits for, oldest first; nothing once it ended."""
         return [] if self.finished else [(seq, command.describe()) for seq, command in self._program.waiting_for()]
 
+    def step_at(self, seq: int) -> LocalStep | None:
+        """Return the local step that was scheduled at `seq` and is still open, or None."""
+        return self._program.step_at(seq)
+
     def close(self) -> None:
         """Drop the program: it goes inert, then the code's `finally` blocks run without any effect."""
         self._program.close()
@@ -238,6 +243,9 @@ class Unstarted:
 
     def next_start(self, input: Payload) -> OrchestrationStarted:
         raise TypeError("An execution that has not started has no next one.")
+
+    def step_at(self, seq: int) -> LocalStep | None:
+        return None
 
     def close(self) -> None:
         """Nothing to do."""

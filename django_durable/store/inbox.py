@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..engine.events import Fact
-from ..models import InboxMessage
+from ..conf import settings
+from ..engine.events import Fact, TimerFired
+from ..engine.states import CLAIMABLE
+from ..models import InboxMessage, Instance
 from . import sql
+from .records import TaskKey
+from .transactions import write_transaction
+from .wakeups import notify
 
 COLUMNS = (
     "instance_id",
@@ -51,3 +57,15 @@ def deliver(connection: BaseDatabaseWrapper, deliveries: Sequence[Delivery], now
             (each.instance, each.execution_number, kind, name, source_seq, payload, data, visible_at, False, created_at)
         )
     sql.insert_rows(connection, InboxMessage, COLUMNS, rows)
+
+
+def ask_for_turn(key: TaskKey, now: datetime, *, using: str | None = None) -> None:
+    """Give an instance a turn in which nothing happens but that its code is replayed; none to one that is parked.
+
+    Writes: InboxMessage, a timer that no code waits for; one transaction.
+    """
+    using = using or settings.DATABASE
+    with write_transaction(using):
+        if Instance.objects.using(using).filter(id=key.instance, runtime_status__in=CLAIMABLE).exists():
+            deliver(connections[using], [Delivery(key.instance, TimerFired(timer_seq=0), key.execution)], now)
+            notify(using, work=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from datetime import datetime
 
 from ..engine.events import Payload
+from ..engine.steps import LocalStep
 from ..store.records import ClaimedTask
 
 
@@ -23,9 +25,12 @@ class Attempt:
         limit_ms: What the deadline came from.
         cancel_requested: Its task is gone, or its time is up; the function is asked to stop.
         heartbeat: Latest details given by the function and not stored yet.
+        step: What a local step runs; None for an activity, whose code is registered. The execution it is of is kept
+            from being closed as long as the attempt.
     """
 
     __slots__ = (
+        "_execution",
         "_settled",
         "cancel_requested",
         "deadline",
@@ -35,11 +40,16 @@ class Attempt:
         "queued",
         "started",
         "started_at",
+        "step",
         "task",
     )
 
-    def __init__(self, task: ClaimedTask, *, queued: float) -> None:
+    def __init__(
+        self, task: ClaimedTask, queued: float, step: LocalStep | None = None, execution: object = None
+    ) -> None:
         self.task = task
+        self.step = step
+        self._execution = execution
         self.started_at: datetime | None = None
         self.started: float | None = None
         self.deadline: float | None = None
@@ -64,6 +74,11 @@ class Attempt:
     def settle(self) -> bool:
         """Take the right to say how this attempt ended. Returns: False where somebody has said it already."""
         return self._settled.acquire(blocking=False)
+
+    @property
+    def context(self) -> Context:
+        """A context to run in: a copy of the one that a local step was made in, else an empty one."""
+        return Context() if self.step is None else self.step.context.copy()
 
     @property
     def settled(self) -> bool:

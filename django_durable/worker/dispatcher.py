@@ -36,6 +36,7 @@ from ..engine.events import (
     OrchestrationCanceled,
     OrchestrationFailed,
 )
+from ..engine.steps import is_local
 from ..store import activities, claims
 from ..store import turns as store
 from ..store.records import ClaimedInstance, SessionLimits, TagFilter, TaskKey, TurnCommit, TurnOutcome
@@ -52,6 +53,7 @@ from .lookup import ActivityLookup
 from .outcomes import Finish, HandBack, Outcome, Recorded
 from .pool import Executor
 from .settling import settle
+from .stepfinder import StepFinder
 from .turns import Turn, TurnRunner, commit_of
 
 STALE_SECONDS = 1.0
@@ -104,6 +106,7 @@ class Dispatcher:
         self._ledger = ledger
         self._lookup = lookup
         self._runner = runner
+        self._steps = StepFinder(runner, hot, ledger, clock=clock, using=options.using)
         self._lookout = Lookout(options.poll)
         self._unwritten: dict[Attempt, Outcome] = {}
         self._to_release: dict[int, int] = {}
@@ -313,6 +316,10 @@ class Dispatcher:
             execution.close()
             self._ledger.drop(claim.id)
             return []
+        started = [
+            Attempt(task, self._clock.monotonic(), execution.step_at(task.key.seq), execution)
+            for task in tasks_of(turn, commit.eager)
+        ]
         place = Place(claim.lease_token, execution.history_length, claim.execution_number)
         self._instrumentation.count("cache_evictions", self._hot.put(claim.id, place, execution))
         if commit.keep_lease:
@@ -320,7 +327,7 @@ class Dispatcher:
             self._ledger.hold(claim.id, Held(standing, place))
         else:
             self._ledger.drop(claim.id)
-        return [Attempt(task, queued=self._clock.monotonic()) for task in tasks_of(turn, commit.eager)]
+        return started
 
     def _cancel_withdrawn(self, turn: Turn) -> None:
         """Ask activities that run here to stop where the turn deleted their tasks."""
@@ -370,7 +377,8 @@ class Dispatcher:
     def _runs_here(self, fact: ActivityScheduled) -> bool:
         """Tell whether an activity may be started eagerly. One on a session goes through the claim of its session."""
         served = serves(self._options.tags, fact.tag)
-        return served and fact.session_id is None and self._lookup(fact.name) is not None
+        known = is_local(fact.name) or self._lookup(fact.name) is not None
+        return served and fact.session_id is None and known
 
     def _claim_tasks(self) -> bool:
         room = self._executor.free()
@@ -388,7 +396,8 @@ class Dispatcher:
         )
         self._lookout.tasks = self._backlog = len(tasks) >= room
         self._instrumentation.count("activities_claimed", len(tasks))
-        attempts = [Attempt(task, queued=self._clock.monotonic()) for task in tasks]
+        steps = self._steps.of([task for task in tasks if is_local(task.name)])
+        attempts = [Attempt(task, self._clock.monotonic(), *steps.get(task.key, ())) for task in tasks]
         self._ledger.add(attempts)
         self._executor.submit(attempts)
         return bool(tasks)

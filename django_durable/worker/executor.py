@@ -12,8 +12,8 @@ The row is not locked in between, so that the lease can be renewed, and the acti
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import Callable, Coroutine
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
 from random import random as draw
 from typing import Any, TypeVar
 
@@ -22,12 +22,12 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, syn
 from ..codec import JsonCodec
 from ..engine.errors import CodecError, Failure, LeaseLost, PayloadError
 from ..store import activities, connections
-from ..store.records import ClaimedTask
 from ..store.transactions import write_transaction
 from .attempts import Attempt
 from .clock import Clock
 from .context import ActivityContext
 from .lookup import ActivityLookup, RunnableActivity
+from .loopthread import canceler
 from .outcomes import (
     AlreadyRecorded,
     Canceled,
@@ -87,14 +87,14 @@ class ActivityRunner:
         if attempt.cancel_requested:
             return Drop()
         refused = refusal(task, worker_id=self._worker_id, max_deliveries=self._max_deliveries, now=now)
-        return refused or self._runnable(task) or deferral(task, now)
+        return refused or self._runnable(attempt) or deferral(task, now)
 
-    def _runnable(self, task: ClaimedTask) -> RunnableActivity | None:
+    def _runnable(self, attempt: Attempt) -> RunnableActivity | None:
         try:
-            self._codec.check(task.input)
+            self._codec.check(attempt.task.input)
         except CodecError:
             return None
-        return self._lookup(task.name)
+        return attempt.step or self._lookup(attempt.task.name)
 
     def begin(self, attempt: Attempt) -> None:
         """Start the clock of an attempt. Call it right before one of the `run` methods."""
@@ -103,7 +103,7 @@ class ActivityRunner:
 
     def run_in_thread(self, attempt: Attempt, activity: RunnableActivity) -> Outcome:
         """Run an attempt to its end on this thread, in a context of its own. Connections are the caller's care."""
-        return contextvars.Context().run(self._run_in_thread, attempt, activity)
+        return attempt.context.run(self._run_in_thread, attempt, activity)
 
     def _run_in_thread(self, attempt: Attempt, activity: RunnableActivity) -> Outcome:
         if activity.atomic:
@@ -137,17 +137,30 @@ class ActivityRunner:
                     value = await activity.function(*args, **kwargs)
             else:
                 value = activity.function(*args, **kwargs)
+                if attempt.step is not None and inspect.isawaitable(value):
+                    value = async_to_sync(self._await)(attempt, value)
             if attempt.overdue(self._clock.monotonic()):
                 return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
             return Returned(self._codec.seal_like(attempt.task.input, activity.encode_result(value)))
         except PayloadError as error:
             return Raised(Failure.of(error), final=True)
         except BaseException as error:  # Author code that exits ends its attempt, not the worker.
-            if isinstance(error, TimeoutError) and scope is not None and scope.expired():
+            if isinstance(error, TimeoutError) and self._ran_out(attempt, scope):
                 return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
             if isinstance(error, asyncio.CancelledError) and attempt.cancel_requested:
                 return Canceled()
             return Raised(Failure.of(error))
+
+    def _ran_out(self, attempt: Attempt, scope: asyncio.Timeout | None) -> bool:
+        if scope is not None:
+            return scope.expired()
+        return attempt.step is not None and attempt.overdue(self._clock.monotonic())
+
+    async def _await(self, attempt: Attempt, value: Awaitable[Any]) -> Any:
+        """Wait for what a local step returned instead of a result, as a lambda around a coroutine does."""
+        attempt.on_cancel = canceler()
+        async with self._limit(attempt):
+            return await value
 
     def _limit(self, attempt: Attempt) -> asyncio.Timeout:
         if attempt.deadline is None:

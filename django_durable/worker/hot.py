@@ -42,6 +42,11 @@ class HotExecutions:
         found[1].close()
         return None
 
+    def find(self, instance: int, place: Place) -> Execution | None:
+        """Return the execution of `instance` if it stands at `place`, and keep it."""
+        found = self._kept.get(instance)
+        return found[1] if found is not None and found[0] == place else None
+
     def put(self, instance: int, place: Place, execution: Execution) -> int:
         """Keep an execution whose turn was committed. Returns: how many others had to leave."""
         self.drop(instance)

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context
 from typing import Any, ParamSpec
 
 P = ParamSpec("P")
 
 LAST_WORDS = 1.0
 """Seconds that canceled tasks get to end when the loop closes."""
+
+
+def canceler() -> Callable[[], None]:
+    """Return a function that cancels the calling task, from any thread."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        with suppress(RuntimeError):  # Its loop has been closed: the task has ended.
+            loop.call_soon_threadsafe(task.cancel)
+
+    return cancel
 
 
 class LoopThread:
@@ -24,8 +37,10 @@ class LoopThread:
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, function: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run `function(*args, **kwargs)` as a task, in a context of its own. From any thread."""
+    def start(
+        self, context: Context, function: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run `function(*args, **kwargs)` as a task, in a copy of `context`. From any thread."""
 
         def spawn() -> None:
             task = loop.create_task(function(*args, **kwargs))
@@ -33,18 +48,7 @@ class LoopThread:
             task.add_done_callback(self._tasks.discard)
 
         loop = self._running_loop()
-        loop.call_soon_threadsafe(spawn, context=contextvars.Context())
-
-    def canceler(self) -> Callable[[], None]:
-        """Return a function that cancels the calling task, from any thread."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-
-        def cancel() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
-
-        return cancel
+        loop.call_soon_threadsafe(spawn, context=context)
 
     def close(self) -> None:
         """Cancel what runs and end the thread; one that author code blocks is left behind."""

@@ -27,7 +27,7 @@ from .attempts import Attempt
 from .clock import Clock
 from .executor import ActivityRunner
 from .lookup import RunnableActivity
-from .loopthread import LoopThread
+from .loopthread import LoopThread, canceler
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome
 
 BUFFER_SECONDS = 0.02
@@ -144,7 +144,7 @@ class ThreadedExecutor:
             if isinstance(resolved, Finish | Defer | Drop):
                 self._end(attempt, resolved)
             elif resolved.is_async and not resolved.atomic:
-                self._loop.start(self._run_on_loop, attempt, resolved)
+                self._loop.start(attempt.context, self._run_on_loop, attempt, resolved)
             else:
                 self._threads.put((attempt, resolved))
 
@@ -162,7 +162,7 @@ class ThreadedExecutor:
             self._fill()
 
     async def _run_on_loop(self, attempt: Attempt, activity: RunnableActivity) -> None:
-        attempt.on_cancel = self._loop.canceler()
+        attempt.on_cancel = canceler()
         outcome: Outcome = HandBack()
         try:
             self._begin(attempt)

@@ -173,6 +173,10 @@ class TurnRunner:
         turn.dequeued += [message.id for message in taken]
         return bool(taken)
 
+    def replay(self, instance_id: str, history: list[HistoryEvent]) -> Execution:
+        """Return the execution of a history, outside any turn. Raises: as `Execution.replay`; TurnTimeout."""
+        return self._watchdog.watch(instance_id, lambda: Execution.replay(self._environment, history))
+
     def _engine(self, turn: Turn, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Call the engine for one turn; on an error note why the instance is to be blocked, and drop its execution."""
         instance_id = turn.claim.instance_id

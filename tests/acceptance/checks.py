@@ -62,7 +62,15 @@ def completed_labels(client: Client, instance_id: str) -> set[str]:
     history = client.read_execution_history(instance_id)
     done = {source_seq(event.fact) for event in history if event.kind == "ActivityCompleted"}
     inputs = [json.loads(event.fact.input) for event in history if event.seq in done]
-    return {each["label"] if isinstance(each, dict) else each for each in inputs}
+    return {_label(each) for each in inputs}
+
+
+def _label(input: Any) -> str:
+    """Return the label among recorded arguments: by name, as a local step's list, or alone."""
+    match input:
+        case {"label": label} | [label]:
+            return str(label)
+    return str(input)
 
 
 def source_seq(fact: Fact) -> int | None:

@@ -7,12 +7,21 @@ import ctypes
 import os
 import signal
 import time
+from typing import NamedTuple
 
 from django_durable import ActivityError, activity, orchestration
 
 from .stage import DEADLINE, Stage
 
 SESSION = "acceptance-session"
+
+
+class Caller(NamedTuple):
+    """What `Stage.note` asks of who calls it."""
+
+    instance_id: str
+    attempt: int = 1
+    worker_id: str = "-"
 
 
 @activity("acceptance.step")
@@ -81,6 +90,23 @@ async def chain_async(ctx, steps: int, gate_at: int | None = None):
         gate = "gate" if number == gate_at else None
         done.append(await ctx.run(step_async, f"s{number}", gate))
     return done
+
+
+@orchestration("acceptance.local")
+async def local(ctx, steps: int, gate_at: int | None = None):
+    """As `chain`, of local steps: closures that no registry has."""
+    caller = Caller(ctx.instance_id)
+
+    def at(gate: str | None):
+        def run(label: str) -> str:
+            Stage.here().note(caller, label)
+            if gate is not None:
+                Stage.here().wait_at(gate)
+            return label
+
+        return run
+
+    return [await ctx.run(at("gate" if number == gate_at else None), f"s{number}") for number in range(steps)]
 
 
 @orchestration("acceptance.fan_out")

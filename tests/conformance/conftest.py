@@ -63,12 +63,24 @@ def conformance_run(db):
     runs = []
 
     def make(**options) -> Run:
-        runs.append(Run(suite_registry, tags=TagFilter.ANY, **options))
+        runs.append(Run(suite_registry, **{"tags": TagFilter.ANY, **options}))
         return runs[-1]
 
     yield make
     for each in runs:
         each.close()
+
+
+@pytest.fixture(params=["gen", "aio"])
+def style(request):
+    """The style of a story: a generator, or an `async def`."""
+    return request.param
+
+
+@pytest.fixture(params=["hot", "cold"])
+def run(request, conformance_run):
+    """A driver with a cache of live executions, or with one that holds nothing, so that every turn replays."""
+    return conformance_run(hot_executions=1000 if request.param == "hot" else 0)
 
 
 @pytest.fixture

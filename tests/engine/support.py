@@ -81,6 +81,22 @@ class Callee:
         return self.codec.decode(payload)
 
 
+@dataclass
+class Step:
+    """A callable as the engine needs it to run as a local step."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool = False
+    codec: JsonCodec = field(default_factory=JsonCodec)
+
+    def encode_result(self, value: Any) -> str:
+        return self.codec.encode(value)
+
+    def decode_result(self, payload: str) -> Any:
+        return self.codec.decode(payload)
+
+
 class FakeEnvironment:
     """Names to functions. Every name not registered as an orchestration is an activity unless it is `unknown`."""
 
@@ -104,6 +120,9 @@ class FakeEnvironment:
         if name not in self._orchestrations:
             raise NotRegistered("orchestration", name, version=version)
         return Callee(name, self._orchestrations[name], version=version or "1.0.0")
+
+    def step(self, function: Callable[..., Any]) -> Step | None:
+        return None if function.__name__ in self.activities else Step(f"local:{function.__name__}", function)
 
     def trace(self, level: int, message: str, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
         self.logged.append(message % args if args else message)

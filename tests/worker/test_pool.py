@@ -67,7 +67,7 @@ class Pool:
             lease_token=1,
             created_at=datetime.now(UTC),
         )
-        return Attempt(task, queued=self.clock.monotonic())
+        return Attempt(task, self.clock.monotonic())
 
     def submit(self, *names: str) -> list[Attempt]:
         attempts = [self.attempt(name) for name in names]
