@@ -22,6 +22,7 @@ from ..client import client
 from ..engine.errors import DurableError, NotRegistered
 from ..models import Instance
 from ..store.filters import starting_with
+from ..store.transactions import commits_alone
 from . import changelist, detail, overview, text
 from .forms import StartForm
 from .operations import OPERATIONS, RIGHTS, Operation
@@ -259,6 +260,7 @@ class InstanceAdmin(admin.ModelAdmin):
             return None
         return self._ask(request, operation, form, chosen, request.get_full_path(), many=True)
 
+    @commits_alone()
     def operate(
         self, request: HttpRequest, operation: Operation, instances: Iterable[Instance], given: dict[str, Any]
     ) -> int:
@@ -342,6 +344,7 @@ class InstanceAdmin(admin.ModelAdmin):
         shown = {"name": definition.name, "version": definition.version, "doc": definition.doc}
         return self._page(request, "start.html", title=_("Start an instance"), definition=shown, form=form)
 
+    @commits_alone()
     def _start(self, request: HttpRequest, form: StartForm, version: str | None) -> HttpResponse:
         given = form.cleaned_data
         started = client.start_orchestration(

@@ -11,6 +11,7 @@ from ..conf import settings
 from ..engine.arguments import checked_text
 from ..engine.errors import InvalidArgument
 from ..registry import Registry
+from ..store.connections import checked_alias
 
 # Not in the ids that callers choose: logs and URLs do not survive them.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -37,8 +38,8 @@ class ClientBase:
 
     @property
     def using(self) -> str:
-        """The alias of the database that this client reads and writes."""
-        return self._given_using or settings.DATABASE
+        """The alias of the database that this client reads and writes. Raises: WrongDatabase: it is none."""
+        return checked_alias(self._given_using) if self._given_using else settings.DATABASE
 
     def _decoded(self, payload: str | None, type: Any = Any) -> Any:
         return None if payload is None else self.registry.codec.decode(payload, type)

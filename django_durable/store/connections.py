@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import Error, connections, reset_queries, transaction
 
+from ..engine.errors import WrongDatabase
+
 DatabaseFault = Error
 """Whatever a database raises, for callers above this layer."""
 
@@ -15,6 +17,14 @@ DatabaseFault = Error
 def aliases() -> list[str]:
     """Return the names of the project's databases."""
     return list(connections)
+
+
+def checked_alias(using: str) -> str:
+    """Return the name of one of the project's databases. Raises: WrongDatabase: there is none of that name."""
+    if using not in connections.settings:
+        known = ", ".join(repr(each) for each in connections)
+        raise WrongDatabase(f"There is no database {using!r:.80} in DATABASES, expected one of {known}.")
+    return using
 
 
 def without_request_transaction(view: Callable[..., Any]) -> Callable[..., Any]:

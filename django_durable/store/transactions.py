@@ -6,11 +6,13 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..engine.errors import WrongDatabase
 from .sql import one_writer
 from .turnstile import Turnstile
 
@@ -22,6 +24,36 @@ PATIENCE = 4
 of many processes may be unlucky for longer than any of them holds it."""
 
 
+_alone: ContextVar[bool] = ContextVar("django_durable_alone", default=False)
+
+
+@contextmanager
+def commits_alone() -> Iterator[None]:
+    """Let writes commit by themselves where a transaction of another database is open.
+
+    For those who wrote nothing there that belongs to it: under `ATOMIC_REQUESTS`, every view is in one.
+    """
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def _refuse_foreign(using: str) -> None:
+    """Refuse to write in a transaction of another database and none of this one: it would not roll back with it."""
+    if connections[using].in_atomic_block or _alone.get():
+        return
+    for other in connections.all(initialized_only=True):
+        if other.in_atomic_block:
+            raise WrongDatabase(
+                f"This is inside transaction.atomic() of the database {other.alias!r}, and the instances are in "
+                f"{using!r}: it would be committed at once, also where that is rolled back. Do it after the commit, by "
+                f"transaction.on_commit(..., using={other.alias!r}); or, where both may commit apart, inside of "
+                f"transaction.atomic(using={using!r})."
+            )
+
+
 @contextmanager
 def write_transaction(using: str) -> Iterator[BaseDatabaseWrapper]:
     """Open a transaction that is going to write; inside one that is open already, a savepoint of it.
@@ -29,9 +61,12 @@ def write_transaction(using: str) -> Iterator[BaseDatabaseWrapper]:
     On SQLite it takes the write lock at once (BEGIN IMMEDIATE), whatever the project's settings say: a transaction
     that reads first and writes later fails with "database is locked" instead of waiting when another one wrote in
     between. A transaction of the caller that is open already is as the caller began it.
-    Raises: OperationalError: on SQLite, the lock was not free for several times the connection's `timeout`.
+    Raises:
+        WrongDatabase: it is called in a transaction of another database, which it could not be part of.
+        OperationalError: on SQLite, the lock was not free for several times the connection's `timeout`.
     """
     connection = connections[using]
+    _refuse_foreign(using)
     with ExitStack() as stack:
         if connection.vendor != "sqlite" or connection.in_atomic_block:
             stack.enter_context(transaction.atomic(using=using))
@@ -50,6 +85,7 @@ def statement(using: str) -> Iterator[BaseDatabaseWrapper]:
     reader of the database.
     """
     connection = connections[using]
+    _refuse_foreign(using)
     if one_writer(connection):
         with write_transaction(using):
             yield connection

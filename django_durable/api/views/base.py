@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import exceptions
@@ -16,6 +18,7 @@ from ...client import Client, StatusRecord
 from ...client import client as default_client
 from ...engine.errors import InstanceNotFound
 from ...permissions import DurablePermissions, Permitted, Right, current_permissions
+from ...store.transactions import commits_alone
 from .. import problems
 from ..parsers import BoundedJSONParser, LengthRequired
 from ..permissions import DurablePermission
@@ -40,6 +43,10 @@ class DurableView(APIView):
     def admits(self, rules: DurablePermissions, user: Any) -> bool:
         """Whether a user may use this view at all; for one instance, that is decided by the instance."""
         return True
+
+    @commits_alone()
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return super().dispatch(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Any:
         return problems.answer_exception
