@@ -12,7 +12,7 @@ MINUTES ?= 60
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench soak matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench soak crashes matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -63,6 +63,10 @@ bench: $(VENV)/.dev  ## measure it beside its peers, such as BENCH_ARGS="--runs 
 
 soak: $(VENV)/.dev  ## the example under load for MINUTES (60), with workers killed and stopped; nothing may be lost or grow
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(SOAK_ARGS)
+
+crashes: $(VENV)/.dev  ## kill workers at every boundary of every scenario, on both databases
+	DURABLE_CRASHES=all $(BIN)/python -m pytest --database=sqlite tests/crashes $(PYTEST_ARGS)
+	DURABLE_CRASHES=all $(BIN)/python -m pytest --database=postgresql tests/crashes $(PYTEST_ARGS)
 
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix

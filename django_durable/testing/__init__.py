@@ -5,21 +5,32 @@ The pytest plugin is `django_durable.testing.plugin`; it gives the `durable` fix
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .clock import FakeClock
 from .replays import assert_prefix_law, assert_replays, read_history
 
 if TYPE_CHECKING:
+    from .crashing import CrashReport, assert_survives_every_crash
     from .harness import Durable
 
-__all__ = ["Durable", "FakeClock", "assert_prefix_law", "assert_replays", "read_history"]
+__all__ = [
+    "CrashReport",
+    "Durable",
+    "FakeClock",
+    "assert_prefix_law",
+    "assert_replays",
+    "assert_survives_every_crash",
+    "read_history",
+]
+
+
+# Imported late: the plugin is loaded before Django is set up, and these import models.
+_LATE = {"Durable": ".harness", "CrashReport": ".crashing", "assert_survives_every_crash": ".crashing"}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported late: the plugin is loaded before Django is set up, and the harness imports models.
-    if name == "Durable":
-        from .harness import Durable
-
-        return Durable
+    if name in _LATE:
+        return getattr(import_module(_LATE[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

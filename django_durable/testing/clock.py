@@ -14,13 +14,13 @@ class FakeClock:
     """
 
     def __init__(self) -> None:
-        self._ahead = timedelta(0)
+        self.ahead = timedelta(0)
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
+        return datetime.now(UTC) + self.ahead
 
     def monotonic(self) -> float:
-        return time.monotonic() + self._ahead.total_seconds()
+        return time.monotonic() + self.ahead.total_seconds()
 
     def correct(self, database_now: datetime) -> None:
         """Do nothing: a test's clock is right by definition."""
@@ -29,8 +29,22 @@ class FakeClock:
         """Move ahead. Raises: ValueError: a clock does not go back."""
         if by < timedelta(0):
             raise ValueError(f"Cannot move the clock by {by}: it does not go back.")
-        self._ahead += by
+        self.ahead += by
 
     def advance_to(self, moment: datetime) -> None:
         """Move ahead to a moment; one that has passed changes nothing."""
-        self._ahead += max(moment - self.now(), timedelta(0))
+        self.ahead += max(moment - self.now(), timedelta(0))
+
+
+class StandingClock(FakeClock):
+    """As `FakeClock`, but stands still until it is moved: what runs by it does the same however slow the machine is."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__()
+        self._start = moment
+
+    def now(self) -> datetime:
+        return self._start + self.ahead
+
+    def monotonic(self) -> float:
+        return self.ahead.total_seconds()

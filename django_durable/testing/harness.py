@@ -17,11 +17,12 @@ class Durable:
 
     Args:
         registry: Whose code runs; by default what the decorators registered.
+        clock: The clock; by default a new one.
         options: As keywords, see `WorkerOptions`.
     """
 
-    def __init__(self, registry: Registry | None = None, **options: Any) -> None:
-        self.clock = FakeClock()
+    def __init__(self, registry: Registry | None = None, *, clock: FakeClock | None = None, **options: Any) -> None:
+        self.clock = clock or FakeClock()
         self.registry = registry or default_registry
         self.client = Client(self.registry, clock=self.clock.now)
         self._options = options

@@ -9,6 +9,7 @@ FROM_NOTHING = sorted((ROOT / "docs" / "tutorial").glob("[0-9]*.md"))
 
 IN_A_PROJECT = [
     ROOT / "README.md",
+    ROOT / "docs" / "how-to" / "crashes.md",
     ROOT / "docs" / "how-to" / "testing.md",
     ROOT / "docs" / "how-to" / "versioning.md",
 ]

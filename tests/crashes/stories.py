@@ -1,0 +1,286 @@
+"""What crashes: one orchestration of each style for each thing that a crash could break, and how it is played."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import NamedTuple
+
+from django_durable import RetryPolicy
+from django_durable.client import Client
+from django_durable.registry import Registry
+
+registry = Registry()
+MINUTE = timedelta(minutes=1)
+STYLES = ("generator", "async")
+
+
+class FlakyError(Exception):
+    """What an activity raises in its first attempts."""
+
+
+@registry.activity("note")
+def note(label: str) -> str:
+    return label
+
+
+@registry.activity("note_async")
+async def note_async(label: str) -> str:
+    return label
+
+
+@registry.activity("write", atomic=True)
+def write(label: str) -> str:
+    """Write a row that tells whether there was one before."""
+    from django.contrib.auth.models import Group
+
+    before = Group.objects.filter(name__startswith=f"{label} ").count()
+    Group.objects.create(name=f"{label} {before}")
+    return label
+
+
+@registry.activity("flaky", retry=RetryPolicy(max_attempts=3, initial=timedelta(seconds=5)))
+def flaky(ctx) -> int:
+    if ctx.attempt < 3:
+        raise FlakyError(f"attempt {ctx.attempt}")
+    return ctx.attempt
+
+
+@registry.orchestration("chain.generator")
+def chain(ctx):
+    done = []
+    for number in range(3):
+        done.append((yield ctx.schedule_activity("note", f"n{number}")))
+    return done
+
+
+@registry.orchestration("chain.async")
+async def chain_async(ctx):
+    return [await ctx.schedule_activity("note_async", f"n{number}") for number in range(3)]
+
+
+@registry.orchestration("fan-out.generator")
+def fan_out(ctx):
+    results = yield ctx.all([ctx.schedule_activity("note", f"n{number}") for number in range(4)])
+    return [each["ok"] for each in results]
+
+
+@registry.orchestration("fan-out.async")
+async def fan_out_async(ctx):
+    return await asyncio.gather(*(ctx.schedule_activity("note_async", f"n{number}") for number in range(4)))
+
+
+@registry.orchestration("children.generator")
+def children(ctx, depth: int = 1):
+    if not depth:
+        return (yield ctx.schedule_activity("note", "leaf"))
+    results = yield ctx.all([ctx.schedule_sub_orchestration("children.generator", depth - 1) for _ in range(2)])
+    return [each["ok"] for each in results]
+
+
+@registry.orchestration("children.async")
+async def children_async(ctx, depth: int = 1):
+    if not depth:
+        return await ctx.schedule_activity("note", "leaf")
+    below = [ctx.schedule_sub_orchestration("children.async", depth - 1) for _ in range(2)]
+    return await asyncio.gather(*below)
+
+
+@registry.orchestration("continue-as-new.generator")
+def generations(ctx, left: int = 2):
+    yield ctx.schedule_activity("note", f"left {left}")
+    ctx.set_kv_value("sum", (ctx.get_kv_value("sum") or 0) + left)
+    if left:
+        return ctx.continue_as_new(left - 1)
+    return [ctx.execution_id, ctx.get_kv_value("sum"), (yield ctx.wait_for_event("early"))]
+
+
+@registry.orchestration("continue-as-new.async")
+async def generations_async(ctx, left: int = 2):
+    await ctx.schedule_activity("note", f"left {left}")
+    ctx.set_kv_value("sum", (ctx.get_kv_value("sum") or 0) + left)
+    if left:
+        return ctx.continue_as_new(left - 1)
+    return [ctx.execution_id, ctx.get_kv_value("sum"), await ctx.wait_for_event("early")]
+
+
+@registry.orchestration("queue.generator")
+def queue(ctx):
+    found = []
+    for _ in range(4):
+        message = yield ctx.dequeue_event("box")
+        found.append((yield ctx.schedule_activity("note", message)))
+    return found
+
+
+@registry.orchestration("queue.async")
+async def queue_async(ctx):
+    found = []
+    for _ in range(4):
+        found.append(await ctx.schedule_activity("note_async", await ctx.dequeue_event("box")))
+    return found
+
+
+@registry.orchestration("kv.generator")
+def kv(ctx):
+    for number in range(3):
+        ctx.set_kv_value("count", (ctx.get_kv_value("count") or 0) + 1)
+        ctx.set_kv_value(f"key{number}", number)
+        ctx.set_custom_status(f"round {number}")
+        yield ctx.schedule_activity("note", f"n{number}")
+    ctx.clear_kv_value("key1")
+    return ctx.get_kv_all_values()
+
+
+@registry.orchestration("kv.async")
+async def kv_async(ctx):
+    for number in range(3):
+        ctx.set_kv_value("count", (ctx.get_kv_value("count") or 0) + 1)
+        ctx.set_kv_value(f"key{number}", number)
+        ctx.set_custom_status(f"round {number}")
+        await ctx.schedule_activity("note", f"n{number}")
+    ctx.clear_kv_value("key1")
+    return ctx.get_kv_all_values()
+
+
+@registry.orchestration("atomic.generator")
+def atomic(ctx):
+    first = yield ctx.schedule_activity("write", "first")
+    others = yield ctx.all([ctx.schedule_activity("write", f"w{number}") for number in range(2)])
+    return [first, *(each["ok"] for each in others)]
+
+
+@registry.orchestration("atomic.async")
+async def atomic_async(ctx):
+    first = await ctx.schedule_activity("write", "first")
+    return [first, *await asyncio.gather(*(ctx.schedule_activity("write", f"w{number}") for number in range(2)))]
+
+
+@registry.orchestration("retry.generator")
+def retry(ctx):
+    return [(yield ctx.schedule_activity("flaky")), (yield ctx.schedule_activity("note", "after"))]
+
+
+@registry.orchestration("retry.async")
+async def retry_async(ctx):
+    return [await ctx.schedule_activity("flaky"), await ctx.schedule_activity("note", "after")]
+
+
+@registry.orchestration("timer.generator")
+def timer(ctx):
+    first = yield ctx.race(ctx.schedule_timer(5 * MINUTE), ctx.schedule_timer(MINUTE))
+    yield ctx.schedule_timer(MINUTE)
+    return [first["index"], (yield ctx.schedule_activity("note", "rung"))]
+
+
+@registry.orchestration("timer.async")
+async def timer_async(ctx):
+    first = await ctx.race(ctx.schedule_timer(5 * MINUTE), ctx.schedule_timer(MINUTE))
+    await asyncio.sleep(60)
+    return [first["index"], await ctx.schedule_activity("note", "rung")]
+
+
+@registry.orchestration("cancel.generator")
+def cancel(ctx):
+    child = ctx.schedule_sub_orchestration("waits")
+    try:
+        yield ctx.all([child, ctx.schedule_timer(60 * MINUTE)])
+    finally:
+        yield ctx.schedule_activity("write", "compensated")
+
+
+@registry.orchestration("cancel.async")
+async def cancel_async(ctx):
+    child = ctx.schedule_sub_orchestration("waits")
+    try:
+        await asyncio.gather(child, ctx.schedule_timer(60 * MINUTE))
+    finally:
+        await ctx.schedule_activity("write", "compensated")
+
+
+@registry.orchestration("waits")
+def waits(ctx):
+    yield ctx.wait_for_event("never")
+
+
+@registry.orchestration("detached.generator")
+def detached(ctx):
+    yield ctx.start_orchestration("chain.generator", f"{ctx.instance_id}-detached")
+    return (yield ctx.schedule_activity("note", "left alone"))
+
+
+@registry.orchestration("detached.async")
+async def detached_async(ctx):
+    await ctx.start_orchestration("chain.async", f"{ctx.instance_id}-detached")
+    return await ctx.schedule_activity("note", "left alone")
+
+
+Moves = Iterator[timedelta | None]
+
+
+def simply(client: Client) -> Moves:
+    yield None
+
+
+def with_event(client: Client) -> Moves:
+    client.raise_event("it", "early", "came early")
+    yield None
+
+
+def with_messages(client: Client) -> Moves:
+    client.enqueue_event("it", "box", "m0")
+    client.enqueue_event("it", "box", "m1")
+    yield None
+    client.enqueue_event("it", "box", "m2")
+    yield None
+    client.enqueue_event("it", "box", "m3")
+    yield None
+
+
+def with_time(client: Client) -> Moves:
+    yield None
+    yield 10 * MINUTE
+
+
+def with_cancel(client: Client) -> Moves:
+    yield None
+    client.cancel_instance("it", "no longer needed")
+    yield None
+
+
+class Story(NamedTuple):
+    """How an orchestration is played, and what it comes to.
+
+    Attributes:
+        moves: What happens once it was started.
+        output: Of `it`; None where it is canceled.
+        effects: The rows that its atomic activities write.
+    """
+
+    moves: Callable[[Client], Moves]
+    output: object
+    effects: tuple[str, ...] = ()
+
+    def scenario(self, orchestration: str) -> Callable[[Client], Moves]:
+        def play(client: Client) -> Moves:
+            client.start_orchestration("it", orchestration)
+            yield from self.moves(client)
+
+        return play
+
+
+NOTES = [f"n{number}" for number in range(4)]
+STORIES = {
+    "chain": Story(simply, NOTES[:3]),
+    "fan-out": Story(simply, NOTES),
+    "children": Story(simply, ["leaf", "leaf"]),
+    "continue-as-new": Story(with_event, [3, 3, "came early"]),
+    "queue": Story(with_messages, ["m0", "m1", "m2", "m3"]),
+    "kv": Story(simply, {"count": 3, "key0": 0, "key2": 2}),
+    "atomic": Story(simply, ["first", "w0", "w1"], ("first 0", "w0 0", "w1 0")),
+    "retry": Story(with_time, [3, "after"]),
+    "timer": Story(with_time, [1, "rung"]),
+    "cancel": Story(with_cancel, None, ("compensated 0",)),
+    "detached": Story(simply, "left alone"),
+}

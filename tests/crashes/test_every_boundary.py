@@ -1,0 +1,36 @@
+"""`kill -9` of a real worker process before and after each of its statements and commits, scenario by scenario.
+
+`make crashes` kills at all boundaries (`DURABLE_CRASHES=all`); otherwise it is a sample of each scenario's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from django_durable.client import Client
+from django_durable.testing import assert_survives_every_crash
+
+from .stories import STORIES, STYLES, registry
+
+SAMPLE = None if os.environ.get("DURABLE_CRASHES") == "all" else 8
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", STORIES)
+def test_a_worker_killed_at_any_boundary_loses_and_doubles_nothing(name, style, groups):
+    story = STORIES[name]
+    outputs = []
+
+    def effects():
+        outputs.append(json.loads(Client(registry).get_instance_info("it").output or "null"))
+        return sorted(groups.values_list("name", flat=True))
+
+    report = assert_survives_every_crash(
+        story.scenario(f"{name}.{style}"), effects=effects, sample=SAMPLE, registry=registry
+    )
+    assert report.kills == (SAMPLE or report.boundaries)
+    assert outputs == [story.output] * (report.kills + 1)

@@ -1,0 +1,82 @@
+"""The harness finds what a crash breaks, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from django_durable import InvalidArgument
+from django_durable.registry import Registry
+from django_durable.testing import assert_survives_every_crash
+
+OUTSIDE: list[str] = []
+
+
+def faulty() -> Registry:
+    registry = Registry()
+
+    @registry.activity("write")
+    def write(label: str) -> None:
+        """Writes as an activity must not that is not repeatable: its transaction is another one than its record's."""
+        from django.contrib.auth.models import Group
+
+        Group.objects.create(name=f"{label} {Group.objects.count()}")
+
+    @registry.orchestration("writes")
+    def writes(ctx, label: str):
+        yield ctx.schedule_activity("write", label)
+
+    @registry.orchestration("waits")
+    def waits(ctx):
+        first = yield ctx.race(ctx.wait_for_event("go"), ctx.schedule_timer(timedelta(hours=1)))
+        return first["index"]
+
+    return registry
+
+
+def writes(client):
+    client.start_orchestration("it", "writes", "row")
+    yield
+
+
+def waits(client):
+    client.start_orchestration("it", "waits")
+    yield timedelta(minutes=59)
+    client.raise_event("it", "go")
+    yield timedelta(minutes=2)
+
+
+def test_an_effect_that_a_crash_doubles_is_found_and_the_boundary_named(groups):
+    with pytest.raises(AssertionError, match=r"Killed at boundary \d+, .*: effects is 2, was 1 without a crash"):
+        assert_survives_every_crash(writes, effects=groups.count, registry=faulty())
+    assert not groups.exists()
+
+
+def test_an_outcome_that_differs_is_found(groups):
+    def counting(client):
+        OUTSIDE.append("played")
+        client.start_orchestration("it", "writes", f"row {len(OUTSIDE)}")
+        yield
+
+    with pytest.raises(AssertionError, match=r"instance it is .*row 2.*, was .*row 1.* without a crash"):
+        assert_survives_every_crash(counting, registry=faulty())
+
+
+def test_a_worker_that_is_dead_for_the_length_of_a_lease_fires_no_timer_too_early(groups):
+    report = assert_survives_every_crash(waits, registry=faulty(), sample=6)
+    assert (report.kills, report.boundaries > 40) == (6, True)
+
+
+def test_rows_of_before_are_kept_and_those_of_a_play_are_not(groups):
+    from django_durable.models import Instance
+
+    groups.create(name="before")
+    assert_survives_every_crash(writes, registry=faulty(), sample=1)
+    assert list(groups.values_list("name", flat=True)) == ["before"]
+    assert not Instance.objects.exists()
+
+
+def test_a_test_inside_a_transaction_is_refused(db):
+    with pytest.raises(InvalidArgument, match="transaction=True"):
+        assert_survives_every_crash(writes, registry=faulty())
