@@ -1,7 +1,8 @@
 """System checks: what is wrong with the settings, the database and the registered code, before it runs.
 
 E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 unsupported database;
-E005 permissions that are no class; E006 a codec that is missing.
+E005 permissions that are no class; E006 a codec that is missing; E007 a REDACT hook that
+is no function.
 W001 SQLite without WAL; W002 another database than `default`; W003 code that a replay could not repeat; W004 type hints
 that no payload can have.
 """
@@ -45,7 +46,8 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         example = f'{conf.NAME} = {{"{name}": {_source(conf.KEYS[name].default)}}}'
         hint = f"The default, if in doubt: {example}"
         found.append(Error(f"{conf.NAME}[{name!r}]: {problem}.", hint=hint, id="django_durable.E002"))
-    return found + _check_permissions(given.get("PERMISSIONS")) + _check_codecs(given)
+    found += _check_permissions(given.get("PERMISSIONS"))
+    return [*found, *_check_codecs(given), *_check_hook(given.get("REDACT"))]
 
 
 def _check_permissions(path: Any) -> list[CheckMessage]:
@@ -62,6 +64,22 @@ def _check_permissions(path: Any) -> list[CheckMessage]:
     text = f"{conf.NAME}['PERMISSIONS'] is {path!r}, expected the path of a class: {problem}."
     hint = "Name a subclass of django_durable.permissions.DurablePermissions, or remove the key."
     return [Error(text, hint=hint, id="django_durable.E005")]
+
+
+def _check_hook(path: Any) -> list[CheckMessage]:
+    if not isinstance(path, str) or not path:
+        return []  # None, or what E002 reports.
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        problem = str(error)
+    else:
+        if callable(found):
+            return []
+        problem = f"{path} is {found!r:.80}"
+    text = f"{conf.NAME}['REDACT'] is {path!r}, expected the path of a function: {problem}."
+    hint = "Name a function of (place, value), for example 'django_durable.redaction.hide_secrets', or remove the key."
+    return [Error(text, hint=hint, id="django_durable.E007")]
 
 
 def _check_codecs(given: Mapping[str, Any]) -> list[CheckMessage]:

@@ -100,6 +100,7 @@ KEYS: Mapping[str, Key] = {
     "MAX_WAIT": Key(default=timedelta(hours=1), kind="duration", least=_MOMENT),
     "RETENTION": Key(default=None, kind="duration", least=timedelta(0), optional=True),
     "PERMISSIONS": Key(default="django_durable.permissions.DurablePermissions", kind="name"),
+    "REDACT": Key(default=None, kind="name", optional=True),
     "LIVE_RECHECK": Key(default=timedelta(minutes=1), kind="duration", least=_MOMENT),
     "LIVE_HEARTBEAT": Key(default=timedelta(seconds=20), kind="duration", least=_MOMENT),
     "LIVE_MAX_SUBSCRIPTIONS": Key(default=100, kind="whole number", least=1),
@@ -176,6 +177,9 @@ class Settings:
     deleted."""
     PERMISSIONS: str
     """Path of the class that decides who may do what with which instance, see `permissions.DurablePermissions`."""
+    REDACT: str | None
+    """Path of a function that says what is shown in place of a payload, see `django_durable.redaction`. With `None`,
+    whoever may see payloads sees all of them."""
     LIVE_RECHECK: timedelta
     """How often an open websocket or stream asks anew whether its user may still see what it follows."""
     LIVE_HEARTBEAT: timedelta

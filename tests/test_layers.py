@@ -121,6 +121,22 @@ def ambient_uses(tree: ast.Module, *, asyncio_allowed: bool) -> Iterator[Finding
             yield node.lineno, f"uses {node.value.id}.{node.attr}"
 
 
+# Who reads what is stored without the REDACT hook, and why; nobody else of the faces does.
+FACES = ("admin/", "api/", "websockets/", "management/")
+UNREDACTED = {"management/commands/durable_export.py": "writes it where that was asked for"}
+
+
+def unredacted_reads(tree: ast.Module) -> Iterator[Finding]:
+    """Yield each import of a client other than `client.viewing.client`, and of what reads payloads below it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names = {alias.name for alias in node.names}
+            if node.module == "client" and "client" in names:
+                yield node.lineno, "imports client.client"
+            elif node.module == "store" and names & {"queries", "changes", "insight"}:
+                yield node.lineno, f"imports {', '.join(sorted(names))} of the store"
+
+
 def report(module: str, found: Iterator[Finding]) -> list[str]:
     return [f"django_durable/{module}:{line} {what}" for line, what in sorted(found)]
 
@@ -135,6 +151,26 @@ def test_the_engine_knows_no_clock_no_chance_no_threads_no_logs_and_no_django(mo
     found = ambient_uses(without_type_checking(parsed(module)), asyncio_allowed=module == ASYNCIO_OWNER)
 
     assert report(module, found) == []
+
+
+def test_the_faces_read_what_is_stored_through_the_hook() -> None:
+    found = {name: report(name, unredacted_reads(parsed(name))) for name in modules(PACKAGE) if name.startswith(FACES)}
+
+    assert len(found) > 40
+    assert {name for name, lines in found.items() if lines} == set(UNREDACTED)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from ..client import Client, client", ["imports client.client"]),
+        ("from ..store import insight", ["imports insight of the store"]),
+        ("from ..client.viewing import client", []),
+        ("from ..store.insight import Excerpt", []),
+    ],
+)
+def test_a_read_without_the_hook_is_found(source: str, expected: list[str]) -> None:
+    assert [what for _, what in unredacted_reads(ast.parse(source))] == expected
 
 
 def test_every_allowance_is_still_needed() -> None:

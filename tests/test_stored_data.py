@@ -40,6 +40,8 @@ NAMES_OF_OTHERS = {
     "apps.py": "of modules of the installed apps",
     "checks.py": "of settings",
     "permissions.py": "of a setting",
+    "redaction/__init__.py": "of a setting",
+    "codec/named.py": "of a setting",
     "live/viewers.py": "of a setting",
 }
 

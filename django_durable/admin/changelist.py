@@ -17,7 +17,8 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from ..client import client
+from .. import redaction
+from ..client.viewing import client
 from ..engine.states import RuntimeStatus
 from ..models import STATUS_LABELS
 from .text import last_part
@@ -55,6 +56,7 @@ class KeysetChangeList(ChangeList):
         if rows and more_older:
             self.older = self.get_query_string({OLDER: str(rows[-1].pk)})
         self.newest = self.get_query_string() if place else None
+        rows = redaction.shown(rows)
         queued = client.count_queued_events([row.pk for row in rows])
         for row in rows:
             row.queued = queued.get(row.pk, 0)

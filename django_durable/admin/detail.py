@@ -14,8 +14,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from ..client import client, spans
+from .. import redaction
+from ..client import spans
 from ..client.surveying import Bounds, InstanceSurvey
+from ..client.viewing import client
 from ..client.waiting import Waiting, waiting_for
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance
@@ -108,7 +110,15 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         payloads: Whether whoever looks may see payloads.
     """
     number = execution or instance.execution_number
-    survey = client.survey_instance(instance.pk, execution=number, root=instance.root_id, before=before, bounds=BOUNDS)
+    instance = redaction.shown(instance)
+    survey = client.survey_instance(
+        instance.pk,
+        execution=number,
+        root=instance.root_id,
+        before=before,
+        bounds=BOUNDS,
+        instance_id=instance.instance_id,
+    )
     shown = next((each for each in survey.executions if each.number == number), None)
     now = survey.read_at
     found, waits = spans.spans_of(survey.outline, now)

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..client import client
+from ..client.viewing import client
 from ..engine.errors import DurableError, NotRegistered
 from ..models import Instance
 from ..store.filters import starting_with

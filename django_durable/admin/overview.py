@@ -8,7 +8,8 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..client import WorkerRecord, client
+from ..client import WorkerRecord
+from ..client.viewing import client
 from ..conf import settings
 from ..store.overview import COUNTED
 from . import text

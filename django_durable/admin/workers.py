@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..client import client
+from ..client.viewing import client
 from ..models import Session, Worker
 from . import overview, text
 

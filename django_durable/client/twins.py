@@ -39,7 +39,9 @@ def twin(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self
     async def asynchronous(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if plan is not None:
             return await plan(self, *args, **kwargs).arun()
-        return await sync_to_async(method)(self, *args, **kwargs)
+        # By its name, so that the twin of a method that a subclass overrides is that of the override.
+        found: R = await sync_to_async(getattr(self, method.__name__))(*args, **kwargs)
+        return found
 
     asynchronous.__name__ = f"a{method.__name__}"
     asynchronous.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{asynchronous.__name__}"

@@ -43,6 +43,10 @@ class Watching(ClientBase):
         id, name = self._checked_id(instance_id), self._checked_name(key, "KV key")
         return queries.key_value_of(id, name, using=self.using).payload
 
+    def get_kv_payloads(self, instance_id: str) -> dict[str, Payload]:
+        """Return all KV entries as JSON text, sorted by key, by one query. Raises: InstanceNotFound."""
+        return queries.key_values_of(self._checked_id(instance_id), using=self.using)
+
     def outline_executions(self, id: int, *, limit: int = 200) -> list[insight.ExecutionOutline]:
         """Return an instance's executions without their payloads, newest first, by one query.
 
@@ -70,6 +74,7 @@ class Watching(ClientBase):
     aget_status_record = twin(get_status_record)
     await_for_revision = twin(wait_for_revision)
     aget_kv_payload = twin(get_kv_payload)
+    aget_kv_payloads = twin(get_kv_payloads)
     aoutline_executions = twin(outline_executions)
     ais_reachable = twin(is_reachable)
     aget_backlog = twin(get_backlog)

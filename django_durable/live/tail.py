@@ -18,13 +18,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
+from .. import redaction
 from ..conf import settings
+from ..engine.events import Payload
 from ..store import changes, connections
 from ..store.changes import EventRecord, Place, Seen
 from ..store.queries import StatusRecord
@@ -192,7 +194,7 @@ class Tail:
     async def _changed(self, seen: list[Seen]) -> dict[str, StatusRecord | None]:
         found: dict[str, StatusRecord | None] = {}
         for some in _chunks(seen, INSTANCES_AT_ONCE):
-            found |= await in_database_thread(partial(changes.changed_instances, some, using=self._using))
+            found |= await in_database_thread(partial(_changed, some, using=self._using))
         return found
 
     def _spread(self, instance_id: str, record: StatusRecord | None, new: Iterable[Subscription]) -> bool:
@@ -232,7 +234,7 @@ class Tail:
         limit = PAYLOADS_AT_ONCE if payloads else EVENTS_AT_ONCE
         places = [Place(id, *read) for id, read in sorted(first.items())]
         found = await in_database_thread(
-            partial(changes.events_after, places, payloads=payloads, limit=limit, using=self._using)
+            partial(_events_after, places, dict(self._ids), payloads=payloads, limit=limit, using=self._using)
         )
         by_id: dict[int, list[EventRecord]] = {id: [] for id in first}
         for event in found:
@@ -248,7 +250,7 @@ class Tail:
         if not wanted:
             return
         ids = set(wanted.values())
-        found = await in_database_thread(partial(changes.entries_of_many, ids, using=self._using))
+        found = await in_database_thread(partial(_entries_of, ids, dict(self._ids), using=self._using))
         for each, id in wanted.items():
             each.put_entries(found[id])
             self._settle(each)
@@ -256,6 +258,26 @@ class Tail:
     def _settle(self, subscription: Subscription) -> None:
         if not (subscription.behind or subscription.unlisted):
             self._reading.pop(subscription, None)
+
+
+# What is read, as it may be shown: once for all who watch, in the thread that reads.
+
+
+def _changed(seen: Sequence[Seen], *, using: str) -> dict[str, StatusRecord | None]:
+    found = changes.changed_instances(seen, using=using)
+    return {id: None if record is None else redaction.shown(record) for id, record in found.items()}
+
+
+def _events_after(
+    places: Sequence[Place], names: Mapping[int, str], *, payloads: bool, limit: int, using: str
+) -> list[EventRecord]:
+    found = changes.events_after(places, payloads=payloads, limit=limit, using=using)
+    return [redaction.shown(each, instance_id=names.get(each.id, "")) for each in found]
+
+
+def _entries_of(ids: Collection[int], names: Mapping[int, str], *, using: str) -> dict[int, dict[str, Payload]]:
+    found = changes.entries_of_many(ids, using=using)
+    return {id: redaction.shown_entries(entries, names.get(id, "")) for id, entries in found.items()}
 
 
 def _pass_on(loop: asyncio.AbstractEventLoop, hear: Callable[[Hint], None], hint: Hint) -> None:

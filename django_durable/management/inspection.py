@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from ..client import Client, ExecutionInfo, InstanceInfo, InstanceTree
 from ..client.spans import Span, spans_of
 from ..client.surveying import Bounds
+from ..client.viewing import ViewingClient
 from ..client.waiting import Waiting, waiting_for
 from ..engine.errors import DurableError, Failure
 from ..engine.events import HistoryEvent
@@ -39,11 +40,11 @@ class View:
     read_at: datetime
 
 
-def read(client: Client, instance_id: str, number: int | None = None) -> View:
+def read(client: ViewingClient, instance_id: str, number: int | None = None) -> View:
     """Read an instance. Raises: InstanceNotFound. InvalidArgument: it has no such execution."""
     info = client.get_instance_info(instance_id)
     execution = client.get_execution_info(instance_id, number or info.execution_number)
-    survey = client.survey_instance(info.id, execution=execution.number, bounds=BOUNDS)
+    survey = client.survey_instance(info.id, execution=execution.number, bounds=BOUNDS, instance_id=instance_id)
     spans, waits = spans_of(survey.outline, survey.read_at)
     waiting = info.runtime_status not in TERMINAL and execution.number == info.execution_number
     return View(

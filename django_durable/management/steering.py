@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ..client import client
+from ..client.viewing import client
 from ..engine.errors import DurableError, IllegalTransition
 from ..engine.states import TERMINAL, RuntimeStatus
 from . import arguments, rendering, selection

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..client import client
+from .. import redaction
+from ..client.viewing import client
 from ..engine import transcript
 from ..engine.errors import InstanceNotFound, NotRegistered
 from ..engine.events import HistoryEvent, OrchestrationRewound, OrchestrationStarted
@@ -21,7 +23,14 @@ def check(subjects: list[Stored | Exported]) -> list[Verdict]:
         _of_stored(each, histories.get(each.id)) if isinstance(each, Stored) else _of_exported(each)
         for each in subjects
     )
-    return [verdict for verdict in found if verdict is not None]
+    return [_shown(verdict) for verdict in found if verdict is not None]
+
+
+def _shown(verdict: Verdict) -> Verdict:
+    """Return a verdict as it may be shown; what is replayed is what is stored."""
+    if verdict.mismatch is None:
+        return verdict
+    return replace(verdict, mismatch=redaction.shown(verdict.mismatch, instance_id=verdict.instance_id or ""))
 
 
 def _histories(subjects: list[Stored]) -> dict[int, list[HistoryEvent]]:
@@ -38,7 +47,7 @@ def _of_stored(subject: Stored, history: list[HistoryEvent] | None) -> Verdict |
     mismatch: Mismatch | None = None
     try:
         if history is None:
-            history = client.read_execution_history(subject.instance_id)
+            history = client.read_stored_history(subject.instance_id)
         if history:
             mismatch = mismatch_of(environment, history)
         else:

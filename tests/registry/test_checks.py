@@ -89,6 +89,16 @@ def test_e006_names_a_codec_that_is_missing(settings: Any, given: dict[str, Any]
     assert words in message.msg
 
 
+@pytest.mark.parametrize("path", ["nowhere.hide", "django_durable.redaction.HIDDEN"])
+def test_e007_names_a_hook_that_is_no_function(settings: Any, path: str) -> None:
+    settings.DJANGO_DURABLE = {"REDACT": path}
+
+    message = only(checks.check_settings(None))
+
+    assert message.id == "django_durable.E007"
+    assert message.msg.startswith(f"DJANGO_DURABLE['REDACT'] is {path!r}, expected the path of a function: ")
+
+
 def test_e006_names_the_orchestration_whose_codec_is_missing(registry: Registry, settings: Any) -> None:
     @registry.orchestration("pay", codec="sealed")
     def pay(ctx: Any) -> None: ...

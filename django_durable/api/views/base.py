@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from ...client import Client, StatusRecord
-from ...client import client as default_client
+from ...client import StatusRecord
+from ...client.viewing import ViewingClient
+from ...client.viewing import client as default_client
 from ...engine.errors import InstanceNotFound
 from ...permissions import DurablePermissions, Permitted, Right, current_permissions
 from ...store.transactions import commits_alone
@@ -34,7 +35,7 @@ T = TypeVar("T", bound=Permitted)
 class DurableView(APIView):
     """Base of the views. Authentication, throttles and renderers are the project's, permissions are not."""
 
-    client: ClassVar[Client] = default_client
+    client: ClassVar[ViewingClient] = default_client
     permission_classes = [DurablePermission]
     parser_classes = [BoundedJSONParser]
     versioning_class = None

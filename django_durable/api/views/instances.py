@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from datetime import timedelta
@@ -216,7 +217,8 @@ class KeyValuesView(DurableView):
     @described("instances_kv", "Read all KV entries", {200: shapes.KeyValues}, path=[INSTANCE])
     def get(self, request: Request, instance_id: str) -> Response:
         self.status_for(instance_id, Right.VIEW_PAYLOAD)
-        return Response({"values": self.client.get_kv_all_values(instance_id)})
+        found = self.client.get_kv_payloads(instance_id)
+        return Response({"values": {key: json.loads(payload) for key, payload in found.items()}})
 
 
 class KeyValueView(DurableView):

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...client import client
+from ...client.viewing import client
 from ...engine.states import TERMINAL, RuntimeStatus
 from ...engine.transcript import FORMAT
 from .. import arguments, rendering, shapes

@@ -11,9 +11,11 @@ from urllib.parse import quote
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...client import client
+from ...client import client as stored
+from ...client.viewing import client
 from ...engine import transcript
 from ...engine.events import HistoryEvent
+from ...redaction import current_hook
 from .. import arguments, inspection, rendering, selection
 from ..exits import tells_errors
 from ..paging import Pages
@@ -40,6 +42,11 @@ class Command(arguments.OwnVersionOption, BaseCommand):
             help="Also those that an instance has continued from; else only the current one.",
         )
         parser.add_argument(
+            "--unredacted",
+            action="store_true",
+            help="As they are stored, also where the project has a REDACT hook; only these are sure to replay.",
+        )
+        parser.add_argument(
             "-d",
             "--directory",
             type=Path,
@@ -48,13 +55,14 @@ class Command(arguments.OwnVersionOption, BaseCommand):
         )
 
     @tells_errors
-    def handle(self, *, directory: Path | None, every_execution: bool, **options: Any) -> None:
+    def handle(self, *, directory: Path | None, every_execution: bool, unredacted: bool, **options: Any) -> None:
+        reader = stored if unredacted else client
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
         written = unstarted = 0
         with Progress(self.stderr, quiet=not options["verbosity"]) as progress:
             for instance_id, number in self._executions(options, every_execution):
-                history = list(inspection.events_of(client, instance_id, number))
+                history = list(inspection.events_of(reader, instance_id, number))
                 if not history:
                     unstarted += 1
                     continue
@@ -66,7 +74,8 @@ class Command(arguments.OwnVersionOption, BaseCommand):
             left = f"; {rendering.count(unstarted, 'instance')} had none yet" if unstarted else ""
             where = f" into {directory}" if directory is not None else ""
             number_of = f"{written:,} history" if written == 1 else f"{written:,} histories"
-            self.stderr.write(f"{number_of} exported{where}{left}.", style_func=str)
+            redacted = " Payloads are as the REDACT hook shows them." if current_hook() and not unredacted else ""
+            self.stderr.write(f"{number_of} exported{where}{left}.{redacted}", style_func=str)
 
     def _executions(self, options: dict[str, Any], every_execution: bool) -> Iterator[tuple[str, int]]:
         """Yield which executions to export, page by page."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...client import client
+from ...client.viewing import client
 from .. import arguments
 from ..exits import tells_errors
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...client import client
+from ...client.viewing import client
 from ...store.connections import DatabaseFault
 from .. import arguments, rendering
 from ..exits import tells_errors

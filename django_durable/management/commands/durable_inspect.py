@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
-from ...client import StatusRecord, client
+from ...client import StatusRecord
+from ...client.viewing import client
 from ...engine.states import RuntimeStatus
 from .. import arguments, following, inspection, rendering, shapes
 from ..exits import tells_errors

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...client import InstanceFilter, InstanceSummary, client
+from ...client import InstanceFilter, InstanceSummary
+from ...client.viewing import client
 from ...store.filters import LARGEST_PAGE, PAGE_SIZE
 from .. import arguments, rendering, shapes
 from ..exits import tells_errors

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...client import DeleteResult, PruneOptions, PruneResult, client
+from ...client import DeleteResult, PruneOptions, PruneResult
+from ...client.viewing import client
 from ...engine.states import TERMINAL
 from ...store.filters import LARGEST_PAGE
 from .. import arguments, rendering

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...client import StatusRecord, client
+from ...client import StatusRecord
 from ...client.starting import new_instance_id
+from ...client.viewing import client
 from ...engine.states import RuntimeStatus
 from .. import arguments, following, rendering, shapes
 from ..exits import TIMED_OUT, tells_errors

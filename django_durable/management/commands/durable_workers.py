@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...client import WorkerRecord, client
+from ...client import WorkerRecord
+from ...client.viewing import client
 from .. import arguments, rendering, shapes
 from ..exits import tells_errors
 

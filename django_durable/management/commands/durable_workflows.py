@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...client import client
+from ...client.viewing import client
 from ...definitions import Orchestration
 from .. import rendering, shapes
 from ..exits import tells_errors

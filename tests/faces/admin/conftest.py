@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_durable.client import client as default_client
+from django_durable.client.viewing import client as default_client
 from django_durable.testing import Durable
 
 from .orders import registry

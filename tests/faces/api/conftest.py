@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from django_durable.api.views.base import DurableView
+from django_durable.client.viewing import ViewingClient
 from django_durable.testing import Durable
 
 from .orders import registry
@@ -28,7 +29,7 @@ def mounted(settings) -> None:
 def durable(db, monkeypatch) -> Iterator[Durable]:
     """Runs instances on this thread; the API is that of its registry."""
     harness = Durable(registry)
-    monkeypatch.setattr(DurableView, "client", harness.client)
+    monkeypatch.setattr(DurableView, "client", ViewingClient(registry, clock=harness.clock.now))
     yield harness
     harness.close()
 

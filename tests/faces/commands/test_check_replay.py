@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_durable import Registry
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.management import replaying
 from django_durable.models import HistoryEvent
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.engine import transcript
 from django_durable.management.commands.durable_export import file_name
 from django_durable.models import HistoryEvent

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_durable.client import client
+from django_durable.client.viewing import client
 
 from .conftest import Terminal
 

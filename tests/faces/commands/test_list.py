@@ -7,7 +7,7 @@ import io
 import pytest
 from django.core.management import call_command
 
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.management import paging
 
 

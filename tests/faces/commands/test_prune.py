@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_durable.client import client
+from django_durable.client.viewing import client
 
 
 @pytest.fixture

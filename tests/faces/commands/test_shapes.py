@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_durable.api import shapes as rest
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.management import shapes
 
 ALLOWED = {"payloads": True, "inspect": True}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_durable.client import client
+from django_durable.client.viewing import client
 
 
 def test_a_start_prints_the_id_and_nothing_else(durable, run):

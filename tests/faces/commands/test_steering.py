@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_durable.api.problems import CODES
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.management.steering import code_of
 
 

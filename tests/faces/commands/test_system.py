@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.models import Instance, Worker
 from django_durable.store import workers
 from django_durable.store.records import TagFilter

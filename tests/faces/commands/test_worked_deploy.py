@@ -10,7 +10,7 @@ import pytest
 
 import django_durable
 from django_durable import Registry
-from django_durable.client import client
+from django_durable.client.viewing import client
 from django_durable.testing import Durable
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "versioning.md"

@@ -1,0 +1,129 @@
+"""The client of those who show what is stored to people: what it reads has been through the project's REDACT hook.
+
+The faces use this one, for everything. What the project itself reads with `client`, for its own work, is as it is
+stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from ..conf import settings
+from ..engine.events import HistoryEvent, Payload
+from ..redaction import current_hook, shown, shown_entries
+from ..store.filters import InstanceFilter
+from ..store.insight import Excerpt
+from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree, StatusRecord
+from . import Client
+from .surveying import Bounds, InstanceSurvey
+
+E = TypeVar("E", Excerpt, Excerpt | None)
+
+LONGEST_REDACTED = 65_536
+"""Characters of a payload in a row that are read for the hook; what is longer is not shown."""
+
+
+class ViewingClient(Client):
+    """As `Client`, for showing. Decoded reads (`get_status`, `get_output`, `get_kv_value`) are not for faces."""
+
+    def list_instances(
+        self, filter: InstanceFilter | None = None, *, limit: int | None = None, cursor: str | None = None
+    ) -> InstancePage:
+        return shown(super().list_instances(filter, limit=limit, cursor=cursor))
+
+    def get_instance_info(self, instance_id: str) -> InstanceInfo:
+        return shown(super().get_instance_info(instance_id))
+
+    def get_instance_tree(self, instance_id: str) -> InstanceTree:
+        return shown(super().get_instance_tree(instance_id))
+
+    def get_execution_info(self, instance_id: str, execution: int | None = None) -> ExecutionInfo:
+        return shown(super().get_execution_info(instance_id, execution))
+
+    def read_execution_history(
+        self, instance_id: str, execution: int | None = None, *, after: int = 0, limit: int | None = None
+    ) -> list[HistoryEvent]:
+        found = super().read_execution_history(instance_id, execution, after=after, limit=limit)
+        return shown(found, instance_id=instance_id)
+
+    def read_stored_history(
+        self, instance_id: str, execution: int | None = None, *, after: int = 0, limit: int | None = None
+    ) -> list[HistoryEvent]:
+        """As `Client.read_execution_history`: what is stored, to be replayed and not shown. So is `read_histories`."""
+        return super().read_execution_history(instance_id, execution, after=after, limit=limit)
+
+    def get_kv_payload(self, instance_id: str, key: str) -> Payload | None:
+        found = super().get_kv_payload(instance_id, key)
+        return None if found is None else shown_entries({key: found}, instance_id)[key]
+
+    def get_kv_payloads(self, instance_id: str) -> dict[str, Payload]:
+        return shown_entries(super().get_kv_payloads(instance_id), instance_id)
+
+    def survey_instance(
+        self,
+        id: int,
+        *,
+        execution: int,
+        root: int | None = None,
+        before: int | None = None,
+        bounds: Bounds | None = None,
+        instance_id: str = "",
+    ) -> InstanceSurvey:
+        """As `Client.survey_instance`; where there is a hook, payloads are read as far as it can be asked about them.
+
+        Args:
+            instance_id: What the hook is told.
+        """
+        most = bounds or Bounds()
+        if current_hook() is None:
+            return super().survey_instance(id, execution=execution, root=root, before=before, bounds=most)
+        whole = replace(most, characters=settings.MAX_PAYLOAD_BYTES, characters_per_row=LONGEST_REDACTED)
+        found = super().survey_instance(id, execution=execution, root=root, before=before, bounds=whole)
+        return _cut(_shown_survey(found, instance_id), most)
+
+    def _status_reader(self, instance_id: str) -> Callable[[], StatusRecord]:
+        read = super()._status_reader(instance_id)
+        return lambda: shown(read())
+
+
+def _shown_survey(found: InstanceSurvey, instance_id: str) -> InstanceSurvey:
+    return replace(
+        found,
+        events=shown(found.events, instance_id=instance_id),
+        activities=shown(found.activities, instance_id=instance_id),
+        queued=shown(found.queued, instance_id=instance_id),
+        entries=shown(found.entries, instance_id=instance_id),
+        executions=shown(found.executions, instance_id=instance_id),
+    )
+
+
+def _cut(found: InstanceSurvey, bounds: Bounds) -> InstanceSurvey:
+    """Cut payloads, now that they may be shown, to what was asked for."""
+
+    def row(excerpt: E) -> E:
+        return _beginning(excerpt, bounds.characters_per_row)
+
+    def whole(excerpt: E) -> E:
+        return _beginning(excerpt, bounds.characters)
+
+    return replace(
+        found,
+        events=[replace(each, payload=row(each.payload), data=row(each.data)) for each in found.events],
+        activities=[replace(each, heartbeat=row(each.heartbeat)) for each in found.activities],
+        queued=[replace(each, payload=row(each.payload)) for each in found.queued],
+        entries=[replace(each, value=row(each.value)) for each in found.entries],
+        executions=[
+            replace(each, input=whole(each.input), output=whole(each.output), failure=whole(each.failure))
+            for each in found.executions
+        ],
+    )
+
+
+def _beginning(excerpt: E, characters: int) -> E:
+    return None if excerpt is None else replace(excerpt, text=excerpt.text[:characters])
+
+
+client = ViewingClient()
+"""The client of the default registry and database, for showing."""
