@@ -62,7 +62,10 @@ class Stage:
     def wait_at(self, gate: str) -> None:
         """Stand at a gate until the test opens it."""
         (self.directory / f"{gate}.reached").touch()
-        until((self.directory / f"{gate}.open").exists, f"gate {gate!r} to open")
+        until(lambda: self.is_open(gate), f"gate {gate!r} to open")
+
+    def is_open(self, gate: str) -> bool:
+        return (self.directory / f"{gate}.open").exists()
 
     # For tests.
 

@@ -75,6 +75,28 @@ def where(ctx, label: str, gate: str | None = None) -> str:
     return str(ctx.worker_id)
 
 
+@activity("acceptance.needs_gate")
+def needs_gate(ctx, label: str) -> str:
+    """Fails until the test has opened the gate that is called like the label."""
+    Stage.here().note(ctx, label)
+    if not Stage.here().is_open(label):
+        raise ConnectionError(f"{label} is not open")
+    return label
+
+
+@orchestration("acceptance.fails_at_first")
+def fails_at_first(ctx):
+    before = yield ctx.schedule_activity(step, "before")
+    outside = yield ctx.schedule_activity(needs_gate, "outside")
+    after = yield ctx.schedule_activity(step, "after", "gate")
+    return [before, outside, after]
+
+
+@orchestration("acceptance.fails_below")
+def fails_below(ctx):
+    return (yield ctx.schedule_sub_orchestration(fails_at_first))
+
+
 @orchestration("acceptance.chain")
 def chain(ctx, steps: int, gate_at: int | None = None):
     done = []

@@ -216,6 +216,40 @@ async def detached_async(ctx):
     return await ctx.schedule_activity("note", "left alone")
 
 
+@registry.activity("outside")
+def outside(ctx) -> str:
+    """Fails in the execution that was started, and in no other."""
+    if ctx.execution_id == 1:
+        raise ConnectionError("The service is down.")
+    return "outside"
+
+
+@registry.orchestration("retry-instance.generator")
+def retried(ctx):
+    before = yield ctx.schedule_activity("write", "before")
+    return [before, (yield ctx.schedule_activity("outside")), (yield ctx.schedule_activity("note", "after"))]
+
+
+@registry.orchestration("retry-instance.async")
+async def retried_async(ctx):
+    before = await ctx.schedule_activity("write", "before")
+    return [before, await ctx.schedule_activity("outside"), await ctx.schedule_activity("note", "after")]
+
+
+@registry.orchestration("fork.generator")
+def forked(ctx):
+    first = yield ctx.schedule_activity("note", "first")
+    yield ctx.schedule_activity("write", "written")
+    return [first, (yield ctx.dequeue_event("box"))]
+
+
+@registry.orchestration("fork.async")
+async def forked_async(ctx):
+    first = await ctx.schedule_activity("note", "first")
+    await ctx.schedule_activity("write", "written")
+    return [first, await ctx.dequeue_event("box")]
+
+
 Moves = Iterator[timedelta | None]
 
 
@@ -249,6 +283,29 @@ def with_cancel(client: Client) -> Moves:
     yield None
 
 
+def with_suspension(client: Client) -> Moves:
+    yield None
+    client.suspend_instance("it")
+    client.enqueue_event("it", "box", "while suspended")
+    yield None
+    client.resume_instance("it")
+    yield None
+
+
+def with_retry(client: Client) -> Moves:
+    yield None
+    client.retry_instance("it")
+    yield None
+
+
+def with_fork(client: Client) -> Moves:
+    client.enqueue_event("it", "box", "to the first")
+    yield None
+    client.fork_instance("it", "copy", from_event=3)
+    client.enqueue_event("copy", "box", "to the copy")
+    yield None
+
+
 class Story(NamedTuple):
     """How an orchestration is played, and what it comes to.
 
@@ -256,13 +313,18 @@ class Story(NamedTuple):
         moves: What happens once it was started.
         output: Of `it`; None where it is canceled.
         effects: The rows that its atomic activities write.
+        plays: The story whose orchestration it plays, if it has none of its own.
     """
 
     moves: Callable[[Client], Moves]
     output: object
     effects: tuple[str, ...] = ()
+    plays: str | None = None
 
-    def scenario(self, orchestration: str) -> Callable[[Client], Moves]:
+    def scenario(self, name: str, style: str) -> Callable[[Client], Moves]:
+        """Return what to play; `name` is the story's own."""
+        orchestration = f"{self.plays or name}.{style}"
+
         def play(client: Client) -> Moves:
             client.start_orchestration("it", orchestration)
             yield from self.moves(client)
@@ -283,4 +345,7 @@ STORIES = {
     "timer": Story(with_time, [1, "rung"]),
     "cancel": Story(with_cancel, None, ("compensated 0",)),
     "detached": Story(simply, "left alone"),
+    "suspend": Story(with_suspension, ["first", "while suspended"], ("written 0",), plays="fork"),
+    "retry-instance": Story(with_retry, ["before", "outside", "after"], ("before 0",)),
+    "fork": Story(with_fork, ["first", "to the first"], ("written 0", "written 1")),
 }

@@ -23,14 +23,14 @@ SAMPLE = None if os.environ.get("DURABLE_CRASHES") == "all" else 8
 @pytest.mark.parametrize("name", STORIES)
 def test_a_worker_killed_at_any_boundary_loses_and_doubles_nothing(name, style, groups):
     story = STORIES[name]
-    outputs = []
+    found = []
 
     def effects():
-        outputs.append(json.loads(Client(registry).get_instance_info("it").output or "null"))
-        return sorted(groups.values_list("name", flat=True))
+        output = json.loads(Client(registry).get_instance_info("it").output or "null")
+        rows = sorted(groups.values_list("name", flat=True))
+        found.append((output, rows))
+        return rows
 
-    report = assert_survives_every_crash(
-        story.scenario(f"{name}.{style}"), effects=effects, sample=SAMPLE, registry=registry
-    )
+    report = assert_survives_every_crash(story.scenario(name, style), effects=effects, sample=SAMPLE, registry=registry)
     assert report.kills == (SAMPLE or report.boundaries)
-    assert outputs == [story.output] * (report.kills + 1)
+    assert found == [(story.output, list(story.effects))] * (report.kills + 1)
