@@ -9,6 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Arguments for every run of the suite, such as PYTEST_ARGS="-k timers -n 0".
 PYTEST_ARGS ?= -n auto
 MINUTES ?= 60
+CRASHES := tests/crashes tests/acceptance/test_random_kills.py
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
@@ -64,9 +65,10 @@ bench: $(VENV)/.dev  ## measure it beside its peers, such as BENCH_ARGS="--runs 
 soak: $(VENV)/.dev  ## the example under load for MINUTES (60), with workers killed and stopped; nothing may be lost or grow
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
-crashes: $(VENV)/.dev  ## kill workers at every boundary of every scenario, on both databases
-	DURABLE_CRASHES=all $(BIN)/python -m pytest --database=sqlite tests/crashes $(PYTEST_ARGS)
-	DURABLE_CRASHES=all $(BIN)/python -m pytest --database=postgresql tests/crashes $(PYTEST_ARGS)
+crashes: export DURABLE_CRASHES = all
+crashes: $(VENV)/.dev  ## kill workers at every boundary of every scenario, and hundreds under load; on both databases
+	$(BIN)/python -m pytest --database=sqlite $(CRASHES) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --database=postgresql $(CRASHES) $(PYTEST_ARGS)
 
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix

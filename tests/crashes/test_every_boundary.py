@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 
@@ -21,7 +22,7 @@ SAMPLE = None if os.environ.get("DURABLE_CRASHES") == "all" else 8
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", STORIES)
-def test_a_worker_killed_at_any_boundary_loses_and_doubles_nothing(name, style, groups):
+def test_a_worker_killed_at_any_boundary_loses_and_doubles_nothing(name, style, groups, record_property):
     story = STORIES[name]
     found = []
 
@@ -32,5 +33,7 @@ def test_a_worker_killed_at_any_boundary_loses_and_doubles_nothing(name, style, 
         return rows
 
     report = assert_survives_every_crash(story.scenario(name, style), effects=effects, sample=SAMPLE, registry=registry)
+    for figure, value in asdict(report).items():
+        record_property(figure, value)
     assert report.kills == (SAMPLE or report.boundaries)
     assert found == [(story.output, list(story.effects))] * (report.kills + 1)
