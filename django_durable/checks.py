@@ -2,7 +2,7 @@
 
 E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 unsupported database;
 E005 permissions that are no class; E006 a codec that is missing; E007 a REDACT hook that
-is no function.
+is no function; E008 tracing to what is not installed.
 W001 SQLite without WAL; W002 another database than `default`; W003 code that a replay could not repeat; W004 type hints
 that no payload can have.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -21,6 +22,7 @@ from . import conf
 from .codec import named
 from .determinism import SILENCE, findings
 from .registry import default
+from .tracing import sinks
 
 TAG = "django_durable"
 """`manage.py check --tag django_durable` runs these checks alone."""
@@ -33,7 +35,7 @@ SQLITE_OPTIONS = (
 
 @register(TAG)
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """E001, E002, E005, E006: each key of `DJANGO_DURABLE`."""
+    """E001, E002, E005 to E008: each key of `DJANGO_DURABLE`."""
     given = conf.configured()
     if not isinstance(given, Mapping):
         text = f"{conf.NAME} is {given!r:.80} ({type(given).__name__}), expected a dict."
@@ -47,7 +49,7 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         hint = f"The default, if in doubt: {example}"
         found.append(Error(f"{conf.NAME}[{name!r}]: {problem}.", hint=hint, id="django_durable.E002"))
     found += _check_permissions(given.get("PERMISSIONS"))
-    return [*found, *_check_codecs(given), *_check_hook(given.get("REDACT"))]
+    return [*found, *_check_codecs(given), *_check_hook(given.get("REDACT")), *_check_tracing(given)]
 
 
 def _check_permissions(path: Any) -> list[CheckMessage]:
@@ -102,6 +104,14 @@ def _check_codecs(given: Mapping[str, Any]) -> list[CheckMessage]:
             known = ", ".join(repr(each) for each in (named.PLAIN, *codecs))
             found.append(Error(text, hint=f"Add it there, or use one of {known}.", id="django_durable.E006"))
     return found
+
+
+def _check_tracing(given: Mapping[str, Any]) -> list[CheckMessage]:
+    if sinks.OPENTELEMETRY not in (given.get("TRACING") or ()) or find_spec("opentelemetry") is not None:
+        return []
+    text = f"{conf.NAME}['TRACING'] names {sinks.OPENTELEMETRY!r}, and its API is not installed."
+    hint = "pip install django-durable-workflows[opentelemetry], or remove it from the setting."
+    return [Error(text, hint=hint, id="django_durable.E008")]
 
 
 def _codecs_asked_for(given: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -30,6 +30,7 @@ class Key:
     kind: Literal["name", "names", "paths", "whole number", "duration", "flag"]
     least: Any = None
     optional: bool = False
+    choices: tuple[str, ...] = ()
 
     def problem(self, value: Any) -> str | None:
         """Return what is wrong with a value as "found ..., expected ...", or `None`."""
@@ -38,6 +39,8 @@ class Key:
         if not self._has_kind(value):
             return f"found {value!r} ({type(value).__name__}), expected {self.expected}"
         if self.least is not None and value < self.least:
+            return f"found {value!r}, expected {self.expected}"
+        if self.choices and not set(value) <= set(self.choices):
             return f"found {value!r}, expected {self.expected}"
         return None
 
@@ -70,6 +73,8 @@ class Key:
         }[self.kind]
         if self.least is not None:
             words += f" of at least {self.least!r}" if self.kind == "duration" else f" of at least {self.least:,}"
+        if self.choices:
+            words += f" among {', '.join(map(repr, self.choices))}"
         return f"{words}, or None" if self.optional else words
 
 
@@ -98,6 +103,7 @@ KEYS: Mapping[str, Key] = {
     "SHUTDOWN_TIMEOUT": Key(default=timedelta(seconds=30), kind="duration", least=timedelta(0)),
     "NOTIFY": Key(default=True, kind="flag"),
     "MAX_WAIT": Key(default=timedelta(hours=1), kind="duration", least=_MOMENT),
+    "TRACING": Key(default=(), kind="names", choices=("database", "opentelemetry")),
     "RETENTION": Key(default=None, kind="duration", least=timedelta(0), optional=True),
     "PERMISSIONS": Key(default="django_durable.permissions.DurablePermissions", kind="name"),
     "REDACT": Key(default=None, kind="name", optional=True),
@@ -172,6 +178,9 @@ class Settings:
     connection that listens cannot be kept."""
     MAX_WAIT: timedelta
     """Longest timeout that a wait of the client takes."""
+    TRACING: tuple[str, ...]
+    """Where spans go: `database` keeps them beside the histories, `opentelemetry` hands them to its API (extra
+    `opentelemetry`) and carries the trace context. Without either nothing is traced."""
     RETENTION: timedelta | None
     """How long after its end workers delete a root instance with its descendants. With `None` nothing is
     deleted."""

@@ -228,6 +228,11 @@ class RegistryEnvironment:
     def limits(self) -> Limits:
         return settings.limits
 
+    @property
+    def records_spans(self) -> bool:
+        """Whether spans of orchestration code go anywhere."""
+        return bool(settings.TRACING)
+
     def trace(self, level: int, message: str, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
         """Log under `django_durable.orchestration`; `fields` become attributes of the record."""
         logger.log(level, message, *args, extra=fields)

@@ -14,6 +14,7 @@ from ..engine.errors import InvalidArgument
 from ..engine.events import Payload
 from ..store import instances
 from ..store.starts import NewInstance
+from ..tracing.sinks import starting
 from .base import ClientBase
 from .records import StartResult
 from .twins import twin
@@ -111,16 +112,19 @@ class Starting(ClientBase):
         *,
         same_version: bool,
     ) -> StartResult:
-        new = NewInstance(
-            instance_id=self._checked_new_id(instance_id),
-            orchestration=definition.name,
-            version=definition.version,
-            input=payload,
-            seed=secrets.token_hex(16),
-            start_at=start_at,
-        )
+        checked_id = self._checked_new_id(instance_id)
         definition.decode_call(payload)  # What the first turn would refuse is refused here.
-        _, created = instances.create_instance(new, same_version=same_version, now=self._clock(), using=self.using)
+        with starting(definition.name, checked_id) as traceparent:
+            new = NewInstance(
+                instance_id=checked_id,
+                orchestration=definition.name,
+                version=definition.version,
+                input=payload,
+                seed=secrets.token_hex(16),
+                traceparent=traceparent,
+                start_at=start_at,
+            )
+            _, created = instances.create_instance(new, same_version=same_version, now=self._clock(), using=self.using)
         return StartResult(instance_id, created)
 
     def _start_at(self, start_at: datetime | None, delay: Duration | None) -> datetime | None:

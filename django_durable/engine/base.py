@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import commands, events
@@ -27,8 +28,9 @@ from .keyvalues import KeyValues
 from .loop import OrchestrationLoop, OrchestrationTask
 from .outstanding import Outstanding
 from .program import ActivityCallee, Environment, OrchestrationCallee
+from .spans import SpanBook, formatted, use_book
 from .steps import LocalStep
-from .tracing import ERROR
+from .tracing import ERROR, LEVELS
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,6 +42,7 @@ class BaseProgram(ABC):
     loop: OrchestrationLoop
     started: OrchestrationStarted
     key_values: KeyValues
+    recorded_at: datetime
 
     def __init__(
         self, environment: Environment, definition: OrchestrationCallee, *, patches: frozenset[str] = frozenset()
@@ -60,6 +63,7 @@ class BaseProgram(ABC):
         self._ended = False
         self._inert = False
         self._fatal: NotRegistered | None = None
+        self.spans = SpanBook(lambda: self.recorded_at, self._is_live) if environment.records_spans else None
 
     @abstractmethod
     def _main(self, ctx: OrchestrationContext, payload: Payload) -> Coroutine[Any, Any, Payload]:
@@ -77,6 +81,7 @@ class BaseProgram(ABC):
             return
         # Met by the code, it would be an error of the orchestration, which is not at fault and would end.
         self.codec.check(getattr(fact, fact.payload_field) if fact.payload_field else None)
+        self.recorded_at = event.recorded_at
         self.now_ms = epoch_ms(event.recorded_at)
         match fact:
             case OrchestrationStarted():
@@ -154,7 +159,8 @@ class BaseProgram(ABC):
         self._custom_status = fact.custom_status
         self.outstanding.carry(fact.carried_events)
         context = self._begin(fact, fact.kv)
-        self._root = self.loop.start(self._main(context, fact.input))
+        main = self._main(context, fact.input)
+        self._root = self.loop.start(main if self.spans is None else _in_book(self.spans, main))
 
     def _begin(self, fact: OrchestrationStarted, kv: Mapping[str, events.StoredValue]) -> OrchestrationContext:
         """Take the identity and the KV entries of an execution, and return the context for its code."""
@@ -283,6 +289,8 @@ class BaseProgram(ABC):
 
     def trace(self, level: int, message: str, args: tuple[Any, ...]) -> None:
         """Hand a log message to the environment, unless the code is replaying or the program is inert."""
+        if self.spans is not None and not self._inert:
+            self.spans.log(LEVELS.get(level, str(level)), formatted(message, args))
         if self.replaying or self._inert:
             return
         fields = {
@@ -296,6 +304,9 @@ class BaseProgram(ABC):
     def report(self, message: str, error: BaseException) -> None:
         """Log an error that the author's code left to itself: of a task nobody awaits, of a callback."""
         self.trace(ERROR, "%s: %s", (message, Failure.of(error).traceback))
+
+    def _is_live(self) -> bool:
+        return not (self.replaying or self._inert)
 
     def activity(self, ref: Ref) -> ActivityCallee:
         """Look an activity up; an unknown one also makes the turn unusable, whatever the code does with the error."""
@@ -326,3 +337,8 @@ class BaseProgram(ABC):
 
     def checked_instance_id(self, instance_id: str) -> str:
         return checked_text(instance_id, "instance id", self.environment.limits.instance_id_length)
+
+
+async def _in_book(book: SpanBook, main: Coroutine[Any, Any, Payload]) -> Payload:
+    use_book(book)
+    return await main

@@ -267,7 +267,7 @@ class Failure:
             name, message = error.failure.error_type, error.failure.message
         else:
             name, message = type_name(type(error)), text_of(error)
-        lines = _storable("".join(traceback_module.format_exception(error)))
+        lines = storable("".join(traceback_module.format_exception(error)))
         return cls(name, message[:MESSAGE_CHARACTERS], lines[-TRACEBACK_CHARACTERS:])
 
     def __str__(self) -> str:
@@ -277,12 +277,12 @@ class Failure:
 def text_of(error: BaseException) -> str:
     """Return `str(error)`, or a note where that raises: an author's error may be as broken as what raised it."""
     try:
-        return _storable(str(error))
+        return storable(str(error))
     except Exception as broken:
         return f"<str() of this error raised {type_name(type(broken))}>"
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Escape lone surrogates, which no database can store."""
     return text.encode("utf-8", "backslashreplace").decode()
 

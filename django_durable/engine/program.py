@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .commands import Command, Moment
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
 from .retry import RetryPolicy
+from .spans import SpanBook
 
 if TYPE_CHECKING:
     from .steps import LocalStep
@@ -53,6 +54,10 @@ class Program(Protocol):
 
     def step_at(self, seq: int) -> LocalStep | None:
         """Return the local step that was scheduled at `seq` and is still open, or None."""
+
+    @property
+    def spans(self) -> SpanBook | None:
+        """The spans that its code opens, None where nobody wants them."""
 
     def close(self) -> None:
         """Go inert, then let the code's `finally` blocks run without any effect."""
@@ -186,6 +191,9 @@ class Environment(Protocol):
     def codec(self) -> Codec: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def records_spans(self) -> bool:
+        """Whether programs keep the spans that their code opens."""
 
     def activity(self, ref: str | Callable[..., Any]) -> ActivityCallee: ...
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from .commands import COMMAND_FACTS, Command, Moment, describe_fact
 from .errors import Difference, Failure, HistoryLimitExceeded, NondeterminismError, type_name
@@ -33,6 +34,7 @@ from .events import (
 )
 from .program import Environment, Program
 from .replayed import ReplayedProgram
+from .spans import SpanRecord
 from .steps import LocalStep
 
 
@@ -50,6 +52,7 @@ class Execution:
 
     Attributes:
         history_length: Number of events so far; the seq of the last one.
+        started_at: When its first event was recorded.
         outcome: The fact that ended the execution, or None while it runs.
         undelivered: How many facts at the end of the last `advance` were not taken, because the execution ended or has
             not started. Keep them for later.
@@ -61,6 +64,7 @@ class Execution:
         self._program: Program = Unstarted()
         self._limits = environment.limits
         self._recorded_at: datetime | None = None
+        self.started_at: datetime | None = None
         self.history_length = 0
         self.outcome: Fact | None = None
         self.undelivered = 0
@@ -141,6 +145,14 @@ class Execution:
         assert isinstance(self.outcome, OrchestrationContinuedAsNew)
         return self._program.next_start(self.outcome.input)
 
+    def take_spans(self) -> tuple[list[SpanRecord], list[dict[str, Any]]]:
+        """Return the spans that the code has opened, changed or ended since the last time, and log records of none."""
+        if (book := self._program.spans) is None:
+            return [], []
+        if self.finished:
+            book.end_all("The execution ended before.")
+        return book.take(), book.take_loose()
+
     def waiting_for(self) -> list[tuple[int, str]]:
         """Return `(seq, description)` of everything the execution waits for, oldest first; nothing once it ended."""
         return [] if self.finished else [(seq, command.describe()) for seq, command in self._program.waiting_for()]
@@ -202,6 +214,7 @@ class Execution:
 
     def _apply(self, event: HistoryEvent, *, replaying: bool) -> None:
         if isinstance(event.fact, OrchestrationStarted):
+            self.started_at = event.recorded_at
             self._program = self._program_of(event.fact)
         self._program.apply(event, replaying=replaying)
         self.history_length = event.seq
@@ -222,6 +235,8 @@ class Execution:
 
 class Unstarted:
     """The program of an execution without a history: it expects what starts it, and there is nothing else to it."""
+
+    spans = None
 
     def apply(self, event: HistoryEvent, *, replaying: bool) -> None:
         """Nothing to do: only what ends the execution comes here, and there is no code to tell."""

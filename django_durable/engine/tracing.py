@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .base import BaseProgram
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+LEVELS = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARNING", ERROR: "ERROR", CRITICAL: "CRITICAL"}
 
 
 class ReplaySilentLogger:

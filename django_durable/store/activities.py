@@ -28,6 +28,7 @@ from . import sql
 from .due import Due, due_tasks, served_tags
 from .inbox import Delivery, deliver
 from .records import ClaimedTask, SessionLimits, TagFilter, TaskKey
+from .spans import SpanOf, write_spans
 from .transactions import write_transaction
 from .wakeups import notify
 
@@ -49,6 +50,7 @@ _RETURNED = (
     "instance_id, execution_number, seq, name, input, tag, session_id, attempt, deliveries, retry, start_to_close_ms, "
     "expires_at, failures, heartbeat, lease_token, created_at"
 )
+_OF_INSTANCE = ("id", "instance_id", "orchestration", "version", "traceparent")
 
 
 def claim_activities(
@@ -136,13 +138,13 @@ def _lease(
         ],
     )
     instances = Instance.objects.using(connection.alias).filter(id__in={row[0] for row in rows})
-    names = {each[0]: each[1:] for each in instances.values_list("id", "instance_id", "orchestration", "version")}
+    names = {each[0]: each[1:] for each in instances.values_list(*_OF_INSTANCE)}
     taken = {TaskKey(*row[:3]): row for row in rows}
     return [_claimed(taken[key], names[key.instance]) for key in keys if key in taken and key.instance in names]
 
 
-def _claimed(row: tuple[Any, ...], instance: tuple[str, str, str]) -> ClaimedTask:
-    instance_id, orchestration, version = instance
+def _claimed(row: tuple[Any, ...], instance: tuple[str, str, str, str | None]) -> ClaimedTask:
+    instance_id, orchestration, version, traceparent = instance
     created_at = sql.read_moment(row[15])
     assert created_at is not None
     return ClaimedTask(
@@ -163,6 +165,7 @@ def _claimed(row: tuple[Any, ...], instance: tuple[str, str, str]) -> ClaimedTas
         heartbeat=row[13],
         lease_token=row[14],
         created_at=created_at,
+        traceparent=traceparent,
     )
 
 
@@ -170,6 +173,7 @@ def finish_activities(
     finished: Sequence[tuple[TaskKey, int, ActivityCompleted | ActivityFailed]],
     now: datetime,
     *,
+    spans: Sequence[SpanOf] = (),
     using: str | None = None,
 ) -> set[TaskKey]:
     """Record outcomes and deliver them to the instances' inboxes; one transaction.
@@ -177,7 +181,7 @@ def finish_activities(
     An outcome of something that ran (it has `started_ms`) needs a lease that is not over. One of a task that was never
     started, because its time is up or it is poisoned, needs only that nobody has claimed the task since.
     Returns: tasks whose lease was lost or that are gone. Their outcomes count for nothing; drop them.
-    Writes: ActivityTask (deleted, guarded by token), InboxMessage.
+    Writes: ActivityTask (deleted, guarded by token), InboxMessage, TraceSpan.
     """
     if not finished:
         return set()
@@ -189,6 +193,7 @@ def finish_activities(
             if leased:
                 done |= _delete(connection, leased, now if ran else None)
         _deliver_outcomes(connection, {key: fact for key, fact in facts.items() if key in done}, now)
+        write_spans(connection, spans)
     return set(facts) - done
 
 
@@ -228,7 +233,13 @@ def _deliver_outcomes(
 
 
 def finish_activity_in_transaction(
-    key: TaskKey, token: int, fact: ActivityCompleted | ActivityFailed, now: datetime, *, using: str | None = None
+    key: TaskKey,
+    token: int,
+    fact: ActivityCompleted | ActivityFailed,
+    now: datetime,
+    *,
+    spans: Sequence[SpanOf] = (),
+    using: str | None = None,
 ) -> None:
     """Record one outcome in the transaction that is open, with whatever else it writes.
 
@@ -236,23 +247,29 @@ def finish_activity_in_transaction(
     could renew the lease; only the token counts then.
     Raises: LeaseLost: the task is gone, or the lease is no longer held. Leave the transaction by raising; nothing of it
         may be kept.
-    Writes: ActivityTask (deleted, guarded by token), InboxMessage.
+    Writes: ActivityTask (deleted, guarded by token), InboxMessage, TraceSpan.
     """
     connection = connections[using or settings.DATABASE]
     if not _delete(connection, [(*key, token)], None if sql.one_writer(connection) else now):
         raise LeaseLost(f"activity task {key.seq} of instance {key.instance}")
     _deliver_outcomes(connection, {key: fact}, now)
+    write_spans(connection, spans)
 
 
-def retry_activities(retried: Iterable[tuple[TaskKey, int, datetime, Payload]], *, using: str | None = None) -> None:
+def retry_activities(
+    retried: Iterable[tuple[TaskKey, int, datetime, Payload]],
+    *,
+    spans: Sequence[SpanOf] = (),
+    using: str | None = None,
+) -> None:
     """Make failed tasks due again at a time, as their next attempt, whose deliveries count anew.
 
     Args:
         retried: Key, lease token, when it is due, and the failures so far as JSON text. Those whose lease is lost stay
             as they are.
-    Writes: ActivityTask (guarded by token); one statement.
+    Writes: ActivityTask (guarded by token), TraceSpan; one transaction.
     """
-    _give_back([(*key, token, due, 1, failures) for key, token, due, failures in retried], using)
+    _give_back([(*key, token, due, 1, failures) for key, token, due, failures in retried], using, spans)
 
 
 def hand_back(leased: Iterable[Leased], now: datetime, *, using: str | None = None) -> None:
@@ -268,7 +285,7 @@ def defer(leased: Iterable[Leased], until: datetime, now: datetime, *, using: st
     _give_back([(*key, token, until, 0, None) for key, token in leased], using)
 
 
-def _give_back(given: Sequence[tuple[Any, ...]], using: str | None) -> None:
+def _give_back(given: Sequence[tuple[Any, ...]], using: str | None, spans: Sequence[SpanOf] = ()) -> None:
     """Unlease tasks. Each of `given` is key, token, when it is due, attempts that this adds, and failures if new."""
     if not given:
         return
@@ -294,6 +311,7 @@ def _give_back(given: Sequence[tuple[Any, ...]], using: str | None) -> None:
             """,
             [sql.pack(_GIVEN_BACK, rows)],
         )
+        write_spans(connection, spans)
         notify(connection.alias, work=True)
 
 

@@ -150,14 +150,14 @@ def _lease(
         SET lease_owner = %s, lease_until = %s, lease_token = lease_token + 1, turn_attempts = turn_attempts + 1
         FROM free WHERE i.id = free.pk
         RETURNING id, instance_id, orchestration, version, runtime_status, execution_number, history_length,
-                  lease_token, turn_attempts {sql.unhurried(connection)}
+                  lease_token, turn_attempts, traceparent {sql.unhurried(connection)}
         """,
         [
             *(sql.pack(_ORDERED, [(pk, place) for place, pk in enumerate(ids)]), *_CLAIMABLE, at, worker_id, at, limit),
             *(worker_id, sql.moment(connection, now + lease)),
         ],
     )
-    taken = {row[0]: _claimed(*row[:9]) for row in rows}
+    taken = {row[0]: _claimed(*row[:10]) for row in rows}
     return {pk: taken[pk] for pk in ids if pk in taken}
 
 
@@ -171,6 +171,7 @@ def _claimed(
     length: int,
     token: int,
     attempts: int,
+    traceparent: str | None,
 ) -> ClaimedInstance:
     return ClaimedInstance(
         id=pk,
@@ -183,6 +184,7 @@ def _claimed(
         lease_token=token,
         previous_token=token - 1,
         turn_attempts=attempts,
+        traceparent=traceparent,
     )
 
 

@@ -18,6 +18,7 @@ from ..engine.events import HistoryEvent, failure_to_payload
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from .inbox import Delivery
 from .records import TaskKey, TurnCommit
+from .spans import SpanOf
 from .starts import NewInstance, new_seed
 
 ENDS: dict[type[events.Fact], RuntimeStatus] = {
@@ -78,6 +79,7 @@ class Effects:
     ended: list[tuple[TurnCommit, events.Fact]] = field(default_factory=list)
     continued: list[TurnCommit] = field(default_factory=list)
     checkpoints: list[Row] = field(default_factory=list)
+    spans: list[SpanOf] = field(default_factory=list)
     offers_work: bool = False
 
     def add(self, commit: TurnCommit) -> None:
@@ -103,6 +105,7 @@ class Effects:
             timers.clear()
         if commit.checkpoint is not None:
             self.checkpoints.append((commit.instance, commit.execution_number, *astuple(commit.checkpoint)))
+        self.spans += [SpanOf(commit.instance, commit.execution_number, each) for each in commit.spans]
         self.tasks += tasks.values()
         self.deliveries += timers.values()
         self.offers_work = self.offers_work or any(seq not in commit.eager for seq in tasks)
@@ -133,7 +136,7 @@ class Effects:
             case events.SubOrchestrationCancelRequested(scheduled_seq=seq):
                 self.canceled_children.add(TaskKey(pk, execution, seq))
             case events.OrchestrationChained():
-                self.chained.append(_started_by(fact))
+                self.chained.append(_started_by(fact, commit.traceparents.get(event.seq)))
             case events.KeyValueSet(key=key, value=value):
                 self.entries[pk, key] = (pk, key, value, self.moment(event.recorded_at))
             case events.KeyValueCleared(key=key):
@@ -187,13 +190,14 @@ def _closed(commit: TurnCommit, status: str, output: str | None, failure: str | 
     return commit.instance, commit.execution_number, str(status), output, failure, length
 
 
-def _started_by(fact: events.OrchestrationChained) -> NewInstance:
+def _started_by(fact: events.OrchestrationChained, traceparent: str | None) -> NewInstance:
     return NewInstance(
         instance_id=fact.instance_id,
         orchestration=fact.name,
         version=fact.version,
         input=fact.input,
         seed=new_seed(),
+        traceparent=traceparent,
     )
 
 

@@ -13,6 +13,7 @@ from django.db import connections
 from django.db.models import F, FilteredRelation, Q
 
 from .. import models
+from ..codec.named import same
 from ..engine.errors import IllegalTransition, InstanceAlreadyExists, InstanceNotFound
 from ..engine.events import EventEnqueued, ExternalEvent, OrchestrationStarted, Payload
 from ..engine.states import TERMINAL, Move, RuntimeStatus, resumed_status, sources
@@ -74,7 +75,7 @@ def _existing(new: NewInstance, *, same_version: bool, using: str) -> int | None
     id, orchestration, version, input = row
     if orchestration != new.orchestration:
         raise InstanceAlreadyExists(new.instance_id, f"orchestration ({orchestration!r})")
-    if input not in (None, new.input):
+    if input is not None and not same(input, new.input):
         raise InstanceAlreadyExists(new.instance_id, "input")
     if same_version and version not in (None, new.version):
         raise InstanceAlreadyExists(new.instance_id, f"version ({version!r})")

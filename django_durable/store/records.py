@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from ..engine.errors import InvalidArgument, LimitExceeded
 from ..engine.events import Fact, HistoryEvent, OrchestrationStarted
 from ..engine.program import Checkpoint
+from ..engine.spans import SpanRecord
 
 MAX_TAGS = 5
 MAX_TAG_BYTES = 256
@@ -51,6 +52,7 @@ class ClaimedInstance:
     lease_token: int
     previous_token: int
     turn_attempts: int
+    traceparent: str | None = None
     messages: list[Message] = field(default_factory=list)
 
 
@@ -69,6 +71,8 @@ class TurnCommit:
         keep_lease: Whether the worker keeps the instance.
         next_start: First fact of the next execution after continue-as-new.
         next_version: Version the next execution is pinned to.
+        spans: What is traced of the turn, and of the attempts whose completions it takes.
+        traceparents: Of the instances that it starts, by the seq of the event that does.
         checkpoint: The execution as it stands after the last of `events`; None leaves an earlier one as it is.
     """
 
@@ -85,6 +89,8 @@ class TurnCommit:
     keep_lease: bool = False
     next_start: OrchestrationStarted | None = None
     next_version: str | None = None
+    spans: list[SpanRecord] = field(default_factory=list)
+    traceparents: dict[int, str] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
 
 
@@ -129,6 +135,7 @@ class ClaimedTask:
     heartbeat: str | None
     lease_token: int
     created_at: datetime
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

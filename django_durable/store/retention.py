@@ -207,6 +207,7 @@ _TABLES: tuple[type[Any], ...] = (
     models.InboxMessage,
     models.QueuedEvent,
     models.KeyValue,
+    models.TraceSpan,
     models.HistoryEvent,
     models.Execution,
 )
@@ -235,6 +236,7 @@ def _prune(ids: Collection[int], options: PruneOptions, using: str) -> PruneResu
     prunable = _prunable(options, using)
     for part in trees.chunks(ids):
         old = Exists(prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("execution_number")))
+        trees.delete_rows(models.TraceSpan.objects.using(using).filter(old, instance__in=part))
         events += trees.delete_rows(models.HistoryEvent.objects.using(using).filter(old, instance__in=part))
         old = Exists(prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("number")))
         executions += trees.delete_rows(models.Execution.objects.using(using).filter(old, instance__in=part))

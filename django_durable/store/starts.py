@@ -17,13 +17,14 @@ from .inbox import COLUMNS, Delivery, deliver
 
 _INSTANCE = (
     *("instance_id", "orchestration", "version", "parent_id", "parent_execution", "parent_seq", "root_id"),
+    "traceparent",
     *("runtime_status", "execution_number", "history_length", "custom_status_version", "revision", "lease_token"),
     *("turn_attempts", "created_at", "updated_at"),
 )
 _EXECUTION = ("instance_id", "number", "version", "status", "input", "started_at")
 _GIVEN = (
     "instance_id text, orchestration text, version text, parent_id bigint, parent_execution bigint, parent_seq bigint, "
-    "root_id bigint, input text, kind text, name text, source_seq bigint, payload text, data text, "
+    "root_id bigint, traceparent text, input text, kind text, name text, source_seq bigint, payload text, data text, "
     "visible_at timestamptz, created_at timestamptz"
 )
 _NEW = (RuntimeStatus.PENDING.value, 1, 0, 0, 1, 0, 0)
@@ -34,7 +35,8 @@ _NEW = (RuntimeStatus.PENDING.value, 1, 0, 0, 1, 0, 0)
 class NewInstance:
     """An instance to create. `parent`, `root` are surrogate ids; `seed` is drawn anew for every start.
 
-    `start_at` delays the first turn; `None` starts at once.
+    `traceparent` is the span that it runs under (W3C Trace Context). `start_at` delays the first turn; `None` starts at
+    once.
     """
 
     instance_id: str
@@ -47,6 +49,7 @@ class NewInstance:
     parent_execution: int | None = None
     parent_seq: int | None = None
     root: int | None = None
+    traceparent: str | None = None
     start_at: datetime | None = None
 
 
@@ -83,7 +86,7 @@ def _insert_at_once(
     given = [
         (
             *(row.instance_id, row.orchestration, row.version),
-            *(row.parent, row.parent_execution, row.parent_seq, row.root, row.input),
+            *(row.parent, row.parent_execution, row.parent_seq, row.root, row.traceparent, row.input),
             *(*_first_fact(row).columns(), sql.moment(connection, row.start_at) or at, at),
         )
         for row in rows
@@ -94,7 +97,7 @@ def _insert_at_once(
         WITH given AS MATERIALIZED (SELECT * FROM {sql.rows(connection, "rows", _GIVEN, len(given))}),
         created AS (
             INSERT INTO {sql.table(Instance)} ({", ".join(_INSTANCE)})
-            SELECT {", ".join(_INSTANCE[:7])}, {sql.marks(_NEW)}, created_at, created_at FROM given
+            SELECT {", ".join(_INSTANCE[:8])}, {sql.marks(_NEW)}, created_at, created_at FROM given
             ON CONFLICT (instance_id) DO NOTHING RETURNING id, instance_id
         ),
         executions AS (
@@ -120,7 +123,7 @@ def _insert_in_turn(connection: BaseDatabaseWrapper, rows: Sequence[NewInstance]
     instances = [
         (
             *(row.instance_id, row.orchestration, row.version),
-            *(row.parent, row.parent_execution, row.parent_seq, row.root, *_NEW, at, at),
+            *(row.parent, row.parent_execution, row.parent_seq, row.root, row.traceparent, *_NEW, at, at),
         )
         for row in rows
     ]

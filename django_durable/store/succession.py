@@ -76,6 +76,7 @@ def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping
             parent_execution=commit.execution_number,
             parent_seq=seq,
             root=committed[commit.instance].root or commit.instance,
+            traceparent=commit.traceparents.get(seq),
         )
         for commit, seq, fact in effects.children
     ]

@@ -36,6 +36,7 @@ from .checkpoints import write_checkpoints
 from .effects import TASK, Effects, end_of, shows
 from .inbox import deliver
 from .records import TurnCommit, TurnOutcome
+from .spans import write_spans
 from .transactions import write_transaction
 from .wakeups import notify
 
@@ -75,8 +76,8 @@ def commit_turns(
         the database refuses what this turn writes; it will refuse it again.
     Raises: OperationalError, InterfaceError: the database failed, and what was committed is unknown. Drop what is in
         memory of these instances and claim again.
-    Writes: Instance (guarded), HistoryEvent, ActivityTask, InboxMessage, Execution, KeyValue, QueuedEvent; and
-        Instance, Execution, InboxMessage of the orchestrations that were started.
+    Writes: Instance (guarded), HistoryEvent, ActivityTask, InboxMessage, Execution, KeyValue, QueuedEvent, TraceSpan;
+        and Instance, Execution, InboxMessage of the orchestrations that were started.
     """
     if not commits:
         return []
@@ -114,6 +115,7 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         _cancel(connection, effects)
         _write_entries(connection, effects)
         write_checkpoints(connection, effects.checkpoints)
+        write_spans(connection, effects.spans, locked=True)
         succession.carry_out(connection, effects, committed)
         deliver(connection, effects.deliveries, now)
         due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)

@@ -70,6 +70,7 @@ def _task(turn: Turn, event: HistoryEvent, fact: ActivityScheduled) -> ClaimedTa
         heartbeat=None,
         lease_token=EAGER_TOKEN,
         created_at=event.recorded_at,
+        traceparent=turn.claim.traceparent,
     )
 
 

@@ -12,8 +12,10 @@ from contextvars import Context
 from datetime import datetime
 
 from ..engine.events import Payload
+from ..engine.spans import SpanRecord
 from ..engine.steps import LocalStep
 from ..store.records import ClaimedTask
+from ..store.spans import SpanOf
 
 
 class Attempt:
@@ -27,6 +29,7 @@ class Attempt:
         heartbeat: Latest details given by the function and not stored yet.
         step: What a local step runs; None for an activity, whose code is registered. The execution it is of is kept
             from being closed as long as the attempt.
+        spans: What is traced of it, to be stored with its outcome.
     """
 
     __slots__ = (
@@ -38,6 +41,7 @@ class Attempt:
         "limit_ms",
         "on_cancel",
         "queued",
+        "spans",
         "started",
         "started_at",
         "step",
@@ -57,6 +61,7 @@ class Attempt:
         self.queued = queued
         self.cancel_requested = False
         self.heartbeat: Payload | None = None
+        self.spans: list[SpanRecord] = []
         self.on_cancel: Callable[[], None] | None = None
         self._settled = threading.Lock()
 
@@ -70,6 +75,11 @@ class Attempt:
     def overdue(self, monotonic: float) -> bool:
         """Tell whether the deadline has passed."""
         return self.deadline is not None and monotonic >= self.deadline
+
+    def owned_spans(self) -> list[SpanOf]:
+        """Return its spans as the store takes them."""
+        key = self.task.key
+        return [SpanOf(key.instance, key.execution, each) for each in self.spans]
 
     def settle(self) -> bool:
         """Take the right to say how this attempt ended. Returns: False where somebody has said it already."""

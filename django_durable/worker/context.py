@@ -8,6 +8,7 @@ from typing import Any
 
 from ..engine.durations import epoch_ms
 from ..engine.program import Codec
+from ..engine.spans import current_book, formatted
 from .attempts import Attempt
 
 logger = logging.getLogger("django_durable.activity")
@@ -104,8 +105,13 @@ class ActivityContext:
 
 
 class ActivityLogger(logging.LoggerAdapter[logging.Logger]):
-    """Adds the activity's identity to each record, and keeps `extra` given at the call."""
+    """Adds the activity's identity to each record, keeps `extra` given at the call, and puts it on the span, if any."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
         return msg, kwargs
+
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
+        if (book := current_book()) is not None:
+            book.log(logging.getLevelName(level), formatted(str(msg), args))
+        super().log(level, msg, *args, **kwargs)

@@ -54,6 +54,7 @@ from .outcomes import Finish, HandBack, Outcome, Recorded
 from .pool import Executor
 from .settling import settle
 from .stepfinder import StepFinder
+from .tracing import NoTracing
 from .turns import Turn, TurnRunner, commit_of
 
 STALE_SECONDS = 1.0
@@ -96,6 +97,7 @@ class Dispatcher:
         ledger: Ledger,
         lookup: ActivityLookup,
         runner: TurnRunner,
+        tracing: NoTracing,
     ) -> None:
         self._options = options
         self._clock = clock
@@ -107,6 +109,7 @@ class Dispatcher:
         self._lookup = lookup
         self._runner = runner
         self._steps = StepFinder(runner, hot, ledger, clock=clock, using=options.using)
+        self._tracing = tracing
         self._lookout = Lookout(options.poll)
         self._unwritten: dict[Attempt, Outcome] = {}
         self._to_release: dict[int, int] = {}
@@ -304,6 +307,7 @@ class Dispatcher:
         claim, execution = turn.claim, turn.execution
         assert execution is not None
         self._written([attempt for attempt, _ in turn.completions])
+        self._tracing.committed(turn)
         self._instrumentation.turn_committed(type(turn.ended).__name__ if turn.ended is not None else None)
         self._instrumentation.history_grew(claim.instance_id, commit.history_length, execution.history_length)
         self._cancel_withdrawn(turn)

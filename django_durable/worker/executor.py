@@ -46,6 +46,7 @@ from .outcomes import (
     refusal,
     timeout_failure,
 )
+from .tracing import NoTracing
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class ActivityRunner:
         worker_id: str,
         max_deliveries: int,
         using: str,
+        tracing: NoTracing | None = None,
         random: Callable[[], float] = draw,
     ) -> None:
         self._lookup = lookup
@@ -79,6 +81,7 @@ class ActivityRunner:
         self._worker_id = worker_id
         self._max_deliveries = max_deliveries
         self._using = using
+        self._tracing = tracing or NoTracing()
         self._random = random
 
     def resolve(self, attempt: Attempt) -> RunnableActivity | Finish | Defer | Drop:
@@ -122,9 +125,14 @@ class ActivityRunner:
 
     def expire(self, attempt: Attempt) -> Outcome:
         """Return the outcome of an attempt whose deadline passed while its function is still running."""
+        self._tracing.expired(attempt)
         return self._decide(attempt, TimedOut(timeout_failure(attempt.task, attempt.limit_ms)))
 
     async def _call(self, attempt: Attempt, activity: RunnableActivity) -> Ending:
+        with self._tracing.attempt(attempt) as traced:
+            return traced.ended(await self._called(attempt, activity))
+
+    async def _called(self, attempt: Attempt, activity: RunnableActivity) -> Ending:
         """Call the author's function. The only place that does."""
         scope: asyncio.Timeout | None = None
         try:
@@ -180,7 +188,12 @@ class ActivityRunner:
                 if not isinstance(ending, Returned) or not isinstance(outcome, Finish):
                     raise _RolledBack(ending)
                 activities.finish_activity_in_transaction(
-                    task.key, task.lease_token, outcome.fact, self._clock.now(), using=self._using
+                    task.key,
+                    task.lease_token,
+                    outcome.fact,
+                    self._clock.now(),
+                    spans=attempt.owned_spans(),
+                    using=self._using,
                 )
         except _RolledBack as rolled_back:
             # An error that the function got because its connection was cut is not its own.

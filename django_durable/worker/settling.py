@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from ..store import activities
 from ..store.records import TaskKey
+from ..store.spans import SpanOf
 from .attempts import Attempt
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome, Recorded, Retry
 
@@ -18,17 +19,17 @@ def settle(ended: Ended, *, lease: timedelta, now: datetime, using: str) -> Iter
     """Write outcomes, and yield after each write which attempts are done with, and how many had lost their lease.
 
     Whoever iterates notes them as done before asking for more: an error in a later write leaves the rest to repeat.
-    Writes: ActivityTask, InboxMessage; one transaction per kind of outcome.
+    Writes: ActivityTask, InboxMessage, TraceSpan; one transaction per kind of outcome.
     """
     yield [attempt for attempt, outcome in ended if isinstance(outcome, Recorded | Drop)], 0
     if finished := [(attempt, outcome.fact) for attempt, outcome in ended if isinstance(outcome, Finish)]:
         rows = [(attempt.task.key, attempt.task.lease_token, fact) for attempt, fact in finished]
-        lost = activities.finish_activities(rows, now, using=using)
+        lost = activities.finish_activities(rows, now, spans=_spans([attempt for attempt, _ in finished]), using=using)
         yield [attempt for attempt, _ in finished], len(lost)
     if retried := [(attempt, outcome) for attempt, outcome in ended if isinstance(outcome, Retry)]:
         _note_heartbeats([attempt for attempt, _ in retried], lease, now, using)
         rows_again = [(*_leased(each), retry.visible_at, json.dumps(retry.failures)) for each, retry in retried]
-        activities.retry_activities(rows_again, using=using)
+        activities.retry_activities(rows_again, spans=_spans([attempt for attempt, _ in retried]), using=using)
         yield [attempt for attempt, _ in retried], 0
     for until, deferred in _by_time(ended).items():
         activities.defer([_leased(each) for each in deferred], until, now, using=using)
@@ -44,6 +45,10 @@ def _note_heartbeats(attempts: Sequence[Attempt], lease: timedelta, now: datetim
     for attempt in attempts:
         if attempt.heartbeat is not None:
             activities.record_heartbeat(*_leased(attempt), attempt.heartbeat, lease, now, using=using)
+
+
+def _spans(attempts: Sequence[Attempt]) -> list[SpanOf]:
+    return [span for attempt in attempts for span in attempt.owned_spans()]
 
 
 def _leased(attempt: Attempt) -> tuple[TaskKey, int]:

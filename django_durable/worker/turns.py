@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..engine.errors import Failure, TurnTimeout
 from ..engine.events import (
@@ -24,12 +24,16 @@ from ..engine.events import (
 )
 from ..engine.program import Environment
 from ..engine.replay import Execution, QueuedMessage
+from ..engine.spans import SpanRecord
 from ..store import claims, connections
 from ..store.records import ClaimedInstance, TaskKey, TurnCommit
 from .attempts import Attempt
 from .hot import HotExecutions, Place
 from .instrumentation import Instrumentation
 from .watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from .tracing import NoTracing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,6 +52,9 @@ class Turn:
         completions: Attempts that ended in this worker, with the facts to deliver.
         next_start: First fact of the next execution, where this one continued as new.
         failure: Set where the engine raised; the instance is to be blocked.
+        started_at, replayed: When it began, and how many events were replayed for it.
+        traced, producers, traceparents: What is told of it once it is committed, and the spans that what it starts runs
+            under; `spans` are those that its commit stores. See `tracing`.
     """
 
     claim: ClaimedInstance
@@ -59,6 +66,12 @@ class Turn:
     dequeued: list[int] = field(default_factory=list)
     next_start: OrchestrationStarted | None = None
     failure: Failure | None = None
+    started_at: datetime | None = None
+    replayed: int = 0
+    traced: list[SpanRecord] = field(default_factory=list)
+    spans: list[SpanRecord] = field(default_factory=list)
+    producers: list[Any] = field(default_factory=list)
+    traceparents: dict[int, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> Fact | None:
@@ -79,6 +92,7 @@ class TurnRunner:
         hot: HotExecutions,
         instrumentation: Instrumentation,
         watchdog: Watchdog,
+        tracing: NoTracing,
         *,
         using: str,
     ) -> None:
@@ -86,6 +100,7 @@ class TurnRunner:
         self._hot = hot
         self._instrumentation = instrumentation
         self._watchdog = watchdog
+        self._tracing = tracing
         self._using = using
 
     def run(self, turns: list[Turn], now: datetime) -> None:
@@ -97,11 +112,14 @@ class TurnRunner:
         for turn in turns:
             if turn.execution is not None and isinstance(turn.ended, OrchestrationContinuedAsNew):
                 turn.next_start = self._engine(turn, turn.execution.next_start)
+        for turn in turns:
+            self._tracing.end(turn)
 
     def _attach(self, turns: list[Turn]) -> None:
         """Find each turn's execution in memory, or rebuild it from its history."""
         missing = []
         for turn in turns:
+            self._tracing.begin(turn)
             turn.execution = self._hot.take(turn.claim.id, turn.place)
             if turn.execution is None:
                 missing.append(turn)
@@ -110,6 +128,7 @@ class TurnRunner:
         histories = self._histories(missing)
         for turn in (each for each in missing if each.failure is None):
             history = histories.get(turn.claim.id, [])
+            turn.replayed = len(history)
             turn.execution = self._engine(turn, Execution.replay, self._environment, history)
 
     def _histories(self, turns: list[Turn]) -> dict[int, list[HistoryEvent]]:
@@ -210,4 +229,6 @@ def commit_of(turn: Turn, *, eager: frozenset[int], keep_lease: bool) -> TurnCom
         keep_lease=keep_lease,
         next_start=start,
         next_version=start.version if start is not None else None,
+        spans=turn.spans,
+        traceparents=turn.traceparents,
     )

@@ -32,6 +32,7 @@ from .ledger import Ledger
 from .maintenance import Maintenance
 from .options import WorkerOptions
 from .pool import Executor, InlineExecutor, ThreadedExecutor
+from .tracing import tracing_of
 from .turns import TurnRunner
 from .watchdog import Watchdog
 
@@ -232,11 +233,13 @@ class Worker:
             worker_id=options.worker_id,
             max_deliveries=options.max_deliveries,
             using=options.using,
+            tracing=tracing_of(options.worker_id, self._clock),
         )
 
     def _dispatcher(self, executor: Executor, poll: timedelta) -> Dispatcher:
         options = self.options
         hot = HotExecutions(options.hot_executions)
+        tracing = tracing_of(options.worker_id, self._clock)
         return Dispatcher(
             DispatchOptions(
                 worker_id=options.worker_id,
@@ -256,8 +259,9 @@ class Worker:
             ledger=self._ledger,
             lookup=lookup_in(self.registry, using=options.using),
             runner=TurnRunner(
-                self.registry.environment, hot, self._instrumentation, self._watchdog, using=options.using
+                self.registry.environment, hot, self._instrumentation, self._watchdog, tracing, using=options.using
             ),
+            tracing=tracing,
         )
 
     def _lease_keeper(self) -> LeaseKeeper:

@@ -104,6 +104,7 @@ class FakeEnvironment:
         self, *orchestrations: Callable[..., Any], limits: Limits | None = None, **named: Callable[..., Any]
     ) -> None:
         self.codec = JsonCodec()
+        self.records_spans = False
         self.limits = limits or Limits()
         self.logged: list[str] = []
         self.activities: dict[str, Callee] = {}

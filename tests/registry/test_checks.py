@@ -110,6 +110,17 @@ def test_e006_names_the_orchestration_whose_codec_is_missing(registry: Registry,
     assert checks.check_settings(None) == []
 
 
+def test_e008_says_which_extra_tracing_needs(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DJANGO_DURABLE = {"TRACING": ["opentelemetry"]}
+    assert checks.check_settings(None) == []
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+
+    message = only(checks.check_settings(None))
+
+    assert message.id == "django_durable.E008"
+    assert message.hint == "pip install django-durable-workflows[opentelemetry], or remove it from the setting."
+
+
 @pytest.mark.parametrize("value", [None, [], "x", 7])
 def test_e002_covers_a_setting_that_is_no_dict(settings: Any, value: Any) -> None:
     settings.DJANGO_DURABLE = value

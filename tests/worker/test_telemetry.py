@@ -1,0 +1,233 @@
+"""Spans and the trace context in OpenTelemetry, with its real SDK."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from django_durable import checks
+from django_durable.models import Instance, TraceSpan
+from django_durable.registry import Registry
+from django_durable.testing import Durable
+from django_durable.tracing import span
+
+
+@pytest.fixture(scope="module")
+def exporter():
+    """Give what keeps the spans of the process; a provider can be set once only."""
+    provider, made = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    trace.set_tracer_provider(provider)
+    return made
+
+
+@pytest.fixture
+def exported(exporter, settings):
+    """Give what was exported, by name; the setting asks for nothing else."""
+    settings.DJANGO_DURABLE = {"TRACING": ["opentelemetry"]}
+    exporter.clear()
+    return lambda: {each.name: each for each in exporter.get_finished_spans()}
+
+
+@pytest.fixture
+def registry():
+    return Registry()
+
+
+@pytest.fixture
+def durable(db, exported, registry):
+    harness = Durable(registry)
+    yield harness
+    harness.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def shop(request, registry):
+    """An order with an activity that traces by itself, a child and a detached start."""
+    tracer = trace.get_tracer("shop")
+
+    if request.param == "sync":
+
+        @registry.activity("pay")
+        def pay():
+            with tracer.start_as_current_span("http"), span("retrying") as retrying:
+                retrying.record(cents=1200)
+                with tracer.start_as_current_span("inner"):
+                    pass
+    else:
+
+        @registry.activity("pay")
+        async def pay():
+            with tracer.start_as_current_span("http"), span("retrying") as retrying:
+                await asyncio.sleep(0)
+                retrying.record(cents=1200)
+                with tracer.start_as_current_span("inner"):
+                    pass
+
+    @registry.orchestration("child")
+    def child(ctx):
+        yield ctx.schedule_activity(pay)
+
+    @registry.orchestration("mail")
+    def mail(ctx): ...
+
+    @registry.orchestration("order")
+    def order(ctx):
+        with span("packing", grams=500) as packing:
+            yield ctx.schedule_sub_orchestration(child)
+            packing.add_event("sealed", by="Ada")
+            with span("label"):
+                yield ctx.schedule_timer(1000)
+        ctx.start_orchestration(mail, "mail")
+
+    return tracer
+
+
+def start(durable, tracer):
+    with tracer.start_as_current_span("request") as request:
+        durable.client.start_orchestration("o", "order")
+    durable.run_to_the_end()
+    return request.get_span_context()
+
+
+def parent_of(spans, name):
+    parent = spans[name].parent
+    (found,) = [each.name for each in spans.values() if parent and each.context.span_id == parent.span_id] or [None]
+    return found
+
+
+def test_the_trace_of_the_request_goes_through_activities_children_and_detached_starts(shop, durable, exported):
+    request = start(durable, shop)
+    spans = exported()
+    assert {each.context.trace_id for each in spans.values()} == {request.trace_id}
+    expected = {
+        "request": None,
+        "start order": "request",
+        "turn order": "start order",
+        "orchestration order": "start order",
+        "packing": "start order",
+        "label": "packing",
+        "start child": "start order",
+        "turn child": "start child",
+        "activity pay": "start child",
+        "http": "activity pay",
+        "retrying": "http",
+        "inner": "retrying",
+        "orchestration child": "start child",
+        "start mail": "start order",
+        "turn mail": "start mail",
+        "orchestration mail": "start mail",
+    }
+    assert {name: parent_of(spans, name) for name in spans} == expected
+
+
+def test_spans_say_what_they_are_of_and_how_long_they_took(shop, durable, exported):
+    start(durable, shop)
+    spans = exported()
+    assert spans["start order"].kind is SpanKind.PRODUCER
+    assert spans["activity pay"].kind is SpanKind.CONSUMER
+    assert spans["activity pay"].attributes["durable.activity"] == "pay"
+    assert spans["activity pay"].status.status_code is StatusCode.OK
+    assert spans["packing"].attributes["grams"] == 500
+    assert spans["packing"].attributes["durable.instance_id"] == "o"
+    assert [(each.name, dict(each.attributes)) for each in spans["packing"].events] == [("sealed", {"by": "Ada"})]
+    assert spans["retrying"].attributes["cents"] == 1200
+    label = spans["label"]
+    assert round((label.end_time - label.start_time) / 1e9) == 1
+    whole = spans["orchestration order"]
+    assert whole.start_time <= spans["packing"].start_time < spans["packing"].end_time <= whole.end_time
+
+
+def test_an_execution_that_was_replayed_hands_each_span_over_once(shop, durable, exported):
+    with shop.start_as_current_span("request"):
+        durable.client.start_orchestration("o", "order")
+    durable.run()
+    durable.restart()
+    durable.run_to_the_end()
+    names = [each for each in exported() if each in ("packing", "label")]
+    assert sorted(names) == ["label", "packing"]
+    assert parent_of(exported(), "packing") == "start order"
+
+
+def test_what_fails_is_an_error_in_the_trace(registry, durable, exported):
+    @registry.activity("pay")
+    def pay():
+        raise ValueError("no money")
+
+    @registry.orchestration("order")
+    def order(ctx):
+        with span("paying"):
+            yield ctx.schedule_activity(pay)
+
+    durable.client.start_orchestration("o", "order")
+    durable.run()
+    failed = {name: each.status for name, each in exported().items() if each.status.status_code is StatusCode.ERROR}
+    assert set(failed) == {"activity pay", "paying", "orchestration order"}
+    assert failed["activity pay"].description == "ValueError: no money"
+
+
+def test_a_start_within_an_activity_goes_on_in_its_trace(registry, durable, exported):
+    @registry.orchestration("second")
+    def second(ctx): ...
+
+    @registry.activity("begin")
+    def begin(ctx):
+        ctx.client.start_orchestration("second", "second")
+
+    @registry.orchestration("first")
+    def first(ctx):
+        yield ctx.schedule_activity(begin)
+
+    durable.client.start_orchestration("first", "first")
+    durable.run()
+    assert parent_of(exported(), "start second") == "activity begin"
+    assert Instance.objects.get(instance_id="second").traceparent.split("-")[1] == f"{trace_id(exported()):032x}"
+
+
+def trace_id(spans):
+    return spans["start first"].context.trace_id
+
+
+def test_a_link_to_another_trace_is_a_link(registry, durable, exported):
+    other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    @registry.orchestration("order")
+    def order(ctx):
+        with span("packing") as packing:
+            packing.add_link(other)
+            packing.add_link("nonsense")
+
+    durable.client.start_orchestration("o", "order")
+    durable.run()
+    (link,) = exported()["packing"].links
+    assert f"{link.context.span_id:016x}" == "b7ad6b7169203331"
+
+
+def test_a_tracer_of_the_project_need_not_be_set_up(registry, durable, exported, settings):
+    settings.DJANGO_DURABLE = {}
+
+    @registry.orchestration("order")
+    def order(ctx): ...
+
+    durable.client.start_orchestration("o", "order")
+    durable.restart()
+    durable.run()
+    assert exported() == {}
+    assert Instance.objects.get().traceparent is None
+
+
+def test_the_database_keeps_nothing_where_only_opentelemetry_is_asked_for(shop, durable):
+    start(durable, shop)
+    assert not TraceSpan.objects.exists()
+
+
+def test_the_setting_names_what_there_is(settings):
+    settings.DJANGO_DURABLE = {"TRACING": ["zipkin"]}
+    (message,) = checks.check_settings(None)
+    assert "expected a list or tuple of non-empty strings among 'database', 'opentelemetry'" in message.msg
