@@ -47,8 +47,16 @@ ENGINE_FORBIDDEN = {
     "warnings",
 }
 # `Random` is a generator that the caller seeds; the module's own functions share a generator that nobody seeds.
+# A pure path touches no disk. Compiling generated code says once more what Python warns of in an author's own.
 # The hooks are those of one thread; the loop sets its own while it runs, as every event loop does.
-ENGINE_ALLOWED_NAMES = {("random", "Random"), ("sys", "get_asyncgen_hooks"), ("sys", "set_asyncgen_hooks")}
+ENGINE_ALLOWED_NAMES = {
+    ("pathlib", "PurePath"),
+    ("random", "Random"),
+    ("sys", "get_asyncgen_hooks"),
+    ("sys", "set_asyncgen_hooks"),
+    ("warnings", "catch_warnings"),
+    ("warnings", "simplefilter"),
+}
 AMBIENT_CALLS = {
     "datetime": {"now", "today", "utcnow"},
     "date": {"today"},

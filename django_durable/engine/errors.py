@@ -19,6 +19,10 @@
     |   |-- ForbiddenInOrchestration
     |   |-- StepBudgetExceeded
     |   |-- TurnTimeout
+    |   |-- NotCompilable           also a TypeError
+    |   |-- Unstorable              also a TypeError
+    |   |-- CodeChanged
+    |   |-- CheckpointDamaged       also a ValueError
     |   `-- HistoryLimitExceeded
     |-- ContentionError             expected under concurrency: drop the work, somebody else has it
     |   `-- LeaseLost
@@ -222,6 +226,57 @@ class TurnTimeout(AuthorError):
             f"was interrupted. The usual cause is an endless loop, or work that belongs into an activity. Correct it, "
             f"then resume the instance; where the code is right and the machine slow, raise DJANGO_DURABLE['LEASE']."
         )
+
+
+class NotCompilable(AuthorError, TypeError):
+    """A function cannot be made resumable. Raised when it is decorated; write what the message says instead."""
+
+    def __init__(self, file: str, line: int, function: str, found: str, instead: str) -> None:
+        self.file = file
+        self.line = line
+        self.function = function
+        super().__init__(
+            f"Cannot compile {function}() for checkpoints ({file}:{line}): found {found}."
+            f"{f' {instead}.' if instead else ''}"
+        )
+
+
+class Unstorable(AuthorError, TypeError):
+    """A suspended function holds something that a checkpoint cannot keep.
+
+    `path` leads from the variable to the object, `place` names the function and the line where it stands.
+    """
+
+    def __init__(self, path: str, place: str, kind: str, hint: str = "") -> None:
+        self.path = path
+        self.place = place
+        self.kind = kind
+        where = f"{path[:1].upper()}{path[1:]}{f' of {place}' if place else ''}"
+        super().__init__(
+            f"{where} is {kind}, which a checkpoint cannot store. "
+            f"{hint or 'Make it again after the await, or `del` it before'}."
+        )
+
+
+class CodeChanged(AuthorError):
+    """A checkpoint was made by other code than there is now. Restore that code, or give a migration for it."""
+
+    def __init__(self, function: str, recorded: str, found: str, line: int = 0) -> None:
+        self.function = function
+        self.recorded = recorded
+        self.found = found
+        super().__init__(
+            f"A call of {function} stands in code {recorded[:12]}{f', at line {line}' if line else ''}, but the code "
+            f"is now {found[:12]}. It goes on only in the code it was made from: restore that, or add a Migration that "
+            f"says where each suspended call continues."
+        )
+
+
+class CheckpointDamaged(AuthorError, ValueError):
+    """The data of a checkpoint is not what `dump` writes. Restore it from a backup, or start the instance again."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"The checkpoint cannot be read: {found}.")
 
 
 class HistoryLimitExceeded(AuthorError):

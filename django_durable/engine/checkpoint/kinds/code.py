@@ -1,0 +1,202 @@
+"""What runs: frames, compiled functions and those inside them, methods, and the cells that they share variables by."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Mapping
+from types import CellType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CheckpointDamaged
+from ..frame import Frame, State
+from ..function import CompiledFunction
+from ..syntax import is_ours
+from ..template import Template, template_of
+from .base import Data, Kind
+from .named import Named
+
+if TYPE_CHECKING:
+    from ..dumping import Writer
+    from ..loading import Reader
+
+
+class Cells(Kind):
+    tag = "cell"
+    fills = True
+
+    def dump(self, writer: Writer, value: CellType) -> list[Data]:
+        try:
+            return [writer.ref(value.cell_contents)]
+        except ValueError:
+            return []
+
+    def make(self, reader: Reader, *row: Any) -> CellType:
+        return CellType()
+
+    def fill(self, reader: Reader, made: CellType, *row: Any) -> None:
+        if row:
+            made.cell_contents = reader.get(row[0])
+
+
+class Frames(Kind):
+    tag = "frame"
+
+    def dump(self, writer: Writer, value: Frame) -> list[Data]:
+        if value.running:
+            raise writer.unstorable(value, "It is running; a checkpoint is made between its steps")
+        state = value.state()
+        waits = state.awaits
+        if inspect.iscoroutine(waits) or inspect.isgenerator(waits):
+            raise writer.unstorable_in(value, waits)
+        return [
+            writer.ref(value.function, "its function"),
+            state.at,
+            {name: writer.ref(found, named(name)) for name, found in state.values.items()},
+            {name: writer.ref(cell, named(name)) for name, cell in state.cells.items()},
+            writer.ref(waits, "what it awaits"),
+        ]
+
+    fills = True
+
+    def make(self, reader: Reader, *row: Any) -> Frame:
+        function, at, *_ = row
+        compiled = reader.get(function)
+        if not isinstance(compiled, CompiledFunction):
+            raise CheckpointDamaged(f"{compiled!r:.80} is no compiled function")
+        frame = Frame(compiled, State(at))
+        if at == -1:
+            frame.close()
+        elif not isinstance(at, int) or isinstance(at, bool) or not 0 <= at <= len(compiled.points):
+            raise CheckpointDamaged(f"{compiled.name} has no point {at!r:.20}")
+        return frame
+
+    def fill(self, reader: Reader, made: Frame, *row: Any) -> None:
+        if made.done:
+            return
+        _, at, values, cells, awaits = row
+        template = made.function.template
+        unknown = {*values} - {*template.kept_at(at)} or {*cells} ^ {*template.scope.shared}
+        if unknown:
+            raise CheckpointDamaged(f"{made.function.name} has other variables than {', '.join(sorted(unknown))}")
+        state = State(
+            at, {name: reader.get(value) for name, value in values.items()}, cells_of(reader, cells), reader.get(awaits)
+        )
+        made.restore(state)
+
+
+def named(name: str) -> str:
+    """Return what a message calls a variable: temporaries have no name that an author knows."""
+    return f"a value of the expression at its await ({name[1:]})" if name.startswith(".") else f"variable {name!r}"
+
+
+def cells_of(reader: Reader, row: Mapping[str, Data]) -> dict[str, CellType]:
+    cells = {name: reader.get(value) for name, value in row.items()}
+    if not all(isinstance(cell, CellType) for cell in cells.values()):
+        raise CheckpointDamaged("a shared variable is no cell")
+    return cells
+
+
+class Compiled(Kind):
+    """A compiled function: by its name, or, inside another, by the function that its code has made."""
+
+    tag = "compiled"
+
+    def dump(self, writer: Writer, value: CompiledFunction) -> list[Data]:
+        if value.root is value:
+            return [value.name, value.hash]
+        return [value.root.name, value.root.hash, writer.ref(value.wrapped)]
+
+    def make(self, reader: Reader, *row: Any) -> CompiledFunction:
+        name, recorded, *made = row
+        root = reader.find(name, recorded)
+        if not made:
+            return root
+        function = reader.get(made[0])
+        template = template_of(function.__code__) if isinstance(function, FunctionType) else None
+        if template is None or id(function.__code__) not in template.inner_codes or template.root is not root.template:
+            raise CheckpointDamaged(f"{name} has no such function inside")
+        return root.inside(template).inner(function)
+
+
+class Functions(Kind):
+    """Functions and lambdas made inside compiled code, with the cells they share; others by their names."""
+
+    tag = "closure"
+
+    def __init__(self) -> None:
+        self._named = Named()
+
+    def dump(self, writer: Writer, value: FunctionType) -> list[Data]:
+        template = template_of(value.__code__)
+        if template is None:
+            return self._named.dump(writer, value)
+        cells = dict(zip(value.__code__.co_freevars, value.__closure__ or (), strict=True))
+        root = template.root
+        shared = {
+            name: writer.ref(cell, named(name))
+            for name, cell in cells.items()
+            if not is_ours(name) and name not in root.free
+        }
+        return [
+            [root.name, root.hash, list(template.path), template.keys[id(value.__code__)]],
+            shared,
+            writer.ref(value.__defaults__, " default"),
+            writer.ref(value.__kwdefaults__, " default"),
+            writer.ref(value.__dict__ or None, ".__dict__"),
+        ]
+
+    def make(self, reader: Reader, *row: Any) -> Any:
+        if len(row) == 1:
+            return self._named.make(reader, *row)
+        (name, recorded, path, key), cells, defaults, keyword_defaults, attributes = row
+        root = reader.find(name, recorded)
+        template = _descend(root.template, path)
+        code = template.closures.get(key)
+        if code is None:
+            raise CheckpointDamaged(f"{name} has no function {key!r:.80} inside")
+        known = {**root.inside(template).cells, **root.environment, **cells_of(reader, cells)}
+        if missing := {*code.co_freevars} - {*known}:
+            raise CheckpointDamaged(f"{name} has no variable {', '.join(sorted(missing))} to share")
+        closure = tuple(known[variable] for variable in code.co_freevars)
+        made = FunctionType(code, root.wrapped.__globals__, code.co_name, reader.get(defaults), closure)
+        made.__kwdefaults__ = reader.get(keyword_defaults)
+        made.__dict__.update(reader.get(attributes) or {})
+        return made
+
+
+def _descend(template: Template, path: Any) -> Template:
+    for number in path:
+        template = template.inner[number]
+    return template
+
+
+class Methods(Kind):
+    """Bound methods, of Python or C: the object, and the method's name."""
+
+    tag = "method"
+
+    def dump(self, writer: Writer, value: Any) -> list[Data]:
+        owner = value.__self__
+        name = value.__func__.__name__ if isinstance(value, types.MethodType) else value.__name__
+        return [writer.ref(owner, f" bound to .{name}"), name]
+
+    def make(self, reader: Reader, *row: Any) -> Any:
+        owner, name = reader.get(row[0]), row[1]
+        found = inspect.getattr_static(owner, name)
+        if isinstance(found, property) or not callable(getattr(found, "__func__", found)):
+            raise CheckpointDamaged(f"{name!r:.80} is no method of {owner!r:.80}")
+        return getattr(owner, name)
+
+
+class Partials(Kind):
+    tag = "partial"
+
+    def dump(self, writer: Writer, value: functools.partial[Any]) -> list[Data]:
+        return [writer.ref(value.func), writer.ref(value.args), writer.ref(value.keywords)]
+
+    def make(self, reader: Reader, *row: Any) -> Any:
+        with reader.whole():
+            function, arguments, keywords = (reader.get(item) for item in row)
+        return functools.partial(function, *arguments, **keywords)

@@ -1,0 +1,189 @@
+"""A compiled function does what the author's function does, and can be stored wherever it waits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from django_durable.engine.checkpoint import Frame, compile_function, dump, load
+from django_durable.engine.errors import CheckpointDamaged, CodeChanged, NotCompilable, Unstorable
+
+from .support import Tick, World, both, note, notes, run, tick
+
+
+async def checkout(order: int, *, fee: int = 2) -> tuple[int, list[int]]:
+    paid = []
+    for part in range(order):
+        paid.append(await tick(part) + fee)
+    total = sum(paid)
+    note(("total", total))
+    return total, paid
+
+
+def test_a_call_is_a_coroutine_that_binds_arguments_as_the_function_does():
+    compiled = compile_function(checkout)
+    assert run(compiled(2, fee=1)).result == (3, [1, 2])
+    with pytest.raises(TypeError, match="checkout\\(\\) missing 1 required positional argument: 'order'"):
+        compiled()
+
+
+def test_locals_and_position_survive_a_new_process():
+    assert both(checkout, 3).result == (9, [2, 3, 4])
+
+
+def test_a_frame_tells_where_it_stands():
+    frame = compile_function(checkout)(3)
+    assert frame.at == 0
+    asked = frame.send(None)
+    asked = frame.send(asked.value)
+    assert (frame.at, frame.function.points[0].text) == (1, "await tick(part)")
+    assert frame.line == frame.function.points[0].line
+    assert frame.locals == {"order": 3, "fee": 2, "paid": [2], "part": 1}
+    assert frame.awaits is asked
+
+
+def test_dropping_a_frame_runs_none_of_its_cleanup():
+    async def careful():
+        try:
+            await tick()
+        except GeneratorExit:
+            note("caught")
+            raise
+        finally:
+            note("cleaned up")
+
+    frame = compile_function(careful)()
+    frame.send(None)
+    notes.clear()
+    frame.close()
+    frame = compile_function(careful)()
+    frame.send(None)
+    notes.clear()
+    del frame
+    assert notes == []
+
+
+def test_what_is_thrown_into_a_loaded_frame_is_raised_at_its_await():
+    async def outer():  # calls the frame of another function
+        try:
+            return await inner()
+        except ValueError as error:
+            return note(f"outer caught {error}")
+
+    async def inner():
+        try:
+            await tick()
+        finally:
+            note("inner ends")
+
+    compiled_inner = inner = compile_function(inner)
+    compiled = compile_function(outer)
+    frame = compiled()
+    frame.send(None)
+    frame = World(compiled, compiled_inner).reborn(frame)
+    notes.clear()
+    with pytest.raises(StopIteration) as stop:
+        frame.throw(ValueError("stop"))
+    assert stop.value.value == "outer caught stop"
+    assert notes == ["inner ends", "outer caught stop"]
+
+
+def test_what_two_variables_share_is_shared_after_loading():
+    async def sharing():
+        first: list[Any] = []
+        second = {"list": first, "self": None}
+        second["self"] = second
+        read = lambda: first  # noqa: E731
+        await tick()
+        first.append(1)
+        return second["list"] is first, second["self"] is second, read() is first, first
+
+    assert both(sharing).result == (True, True, True, [1])
+
+
+def test_what_cannot_be_stored_is_named_with_its_variable_and_line():
+    async def hiding():
+        stuff = {"deep": [], "live": (x for x in range(3))}
+        await tick()
+        return stuff
+
+    frame = compile_function(hiding)()
+    frame.send(None)
+    with pytest.raises(Unstorable, match=r"Variable 'stuff'\['live'\] of .*hiding \(line \d+\) is a generator"):
+        dump(frame)
+
+
+def test_a_call_that_is_not_compiled_cannot_be_stored():
+    async def plain():
+        await tick()
+
+    async def caller():
+        await plain()
+
+    frame = compile_function(caller)()
+    frame.send(None)
+    with pytest.raises(Unstorable, match="is a coroutine, .* Make .*plain\\(\\) durable"):
+        dump(frame)
+
+
+def test_other_code_does_not_resume_a_frame():
+    compiled = compile_function(checkout)
+    frame = compiled(1)
+    frame.send(None)
+    data = dump(frame)
+    changed = compiled.from_source(compiled.source.replace("+ fee", "- fee"))
+    with pytest.raises(CodeChanged, match="checkout stands in code"):
+        load(data, find=lambda name, recorded: changed)
+    same = compiled.from_source(compiled.source.replace("paid = []", "paid = []  # nothing yet"))
+    assert isinstance(load(data, find=lambda name, recorded: same), Frame)
+
+
+def test_damaged_data_is_told_apart():
+    for data in ({}, {"version": 1, "root": [3], "objects": []}, {"version": 1, "root": [0], "objects": [["odd"]]}):
+        with pytest.raises(CheckpointDamaged):
+            load(json.loads(json.dumps(data)), find=World().find)
+
+
+async def generating():
+    yield 1
+
+
+async def summing():
+    return sum(await tick(x) for x in range(3))
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [(generating, "no coroutine function"), (summing, "Write a list comprehension")],
+)
+def test_what_cannot_be_compiled_is_refused_with_its_line(function, says):
+    with pytest.raises(NotCompilable, match=says) as refused:
+        compile_function(function)
+    assert refused.value.file == __file__
+    assert refused.value.line >= function.__code__.co_firstlineno
+
+
+def test_tokens_stand_for_what_is_not_written():
+    class Part:
+        pass
+
+    part = Part()
+
+    async def using(ctx: Any) -> Any:
+        await tick()
+        return ctx
+
+    compiled = compile_function(using)
+    frame = compiled(part)
+    asked = frame.send(None)
+    data = dump(
+        {"frame": frame},
+        reference=lambda value: "part" if isinstance(value, Part) else "tick" if value is asked else None,
+    )
+    again = load(data, find=World(compiled).find, resolve={"part": part, "tick": Tick(7)}.get)["frame"]
+    again.send(None)
+    with pytest.raises(StopIteration) as stop:
+        again.send(None)
+    assert stop.value.value is part
