@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.db import Error, connections, reset_queries, transaction
+from django.db import Error, connections, transaction
 
 from ..engine.errors import WrongDatabase
 
@@ -39,8 +39,8 @@ def refresh() -> None:
 
     Connections inside an atomic block are left alone: closing one would break the block of whoever opened it.
     """
-    reset_queries()
     for connection in connections.all(initialized_only=True):
+        connection.queries_log.clear()
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
