@@ -1,6 +1,7 @@
 """`python -m benchmarks`: every contestant runs every workload, in turn, several times; medians are printed and kept.
 
 What is compared runs side by side: round by round, so that a machine whose speed drifts drifts for all. Ratios count.
+The first round tries each contestant's settings; the one that suits it best for a workload goes on.
 """
 
 from __future__ import annotations
@@ -9,26 +10,20 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
-from typing import Any
 
 from .databases import Databases
+from .results import ROOT, keep
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 PEERS = ROOT / ".venvs" / "peers"
 OURS = "durable"
 CONTESTANTS = (OURS, "duroxide", "dbos", "absurd")
-WORKLOADS = {"chain": (5,), "fan_out": (500,), "latency": (100,), "sequence": (900,)}
+WORKLOADS = {"chain": (5,), "fan_out": (500, 5000), "latency": (100,), "sequence": (900,)}
 BETTER_HIGH = "activities_per_second"
 
 
@@ -47,29 +42,28 @@ class Cell:
         return sys.executable if self.contestant == OURS else str(PEERS / "bin" / "python")
 
 
+Runs = dict[Cell, list[dict[str, float]]]
+
+
 def main() -> None:
     options = _options()
     _install_peers()
     cells = list(_cells(options))
-    found: dict[Cell, list[dict[str, float]]] = {cell: [] for cell in cells}
+    found: Runs = {cell: [] for cell in cells}
     with ExitStack() as stack:
         databases = Databases(stack)
         for number in range(options.runs):
             for cell in cells:
                 print(f"round {number + 1} of {options.runs}: {cell}", file=sys.stderr)
                 found[cell].append(_measure(cell, databases))
-        about = _about(databases)
-    best = _best({cell: _medians(runs) for cell, runs in found.items()})
-    print(_table(best))
-    RESULTS.mkdir(exist_ok=True)
-    kept = {
-        "about": about | {"runs": options.runs},
-        "figures": [
+            cells = list(_best(_medians_of(found)))
+        best = _best(_medians_of({cell: found[cell] for cell in cells}))
+        print(_table(best))
+        figures = [
             {**{name: getattr(cell, name) for name in Cell.__slots__}, "median": _medians(runs), "runs": runs}
             for cell, runs in found.items()
-        ],
-    }
-    (RESULTS / f"{about['date']}.json").write_text(json.dumps(kept, indent=1) + "\n")
+        ]
+        keep("peers", databases, {"rounds": options.runs, "peers": _peers(), "figures": figures})
 
 
 def _options() -> argparse.Namespace:
@@ -115,6 +109,10 @@ def _measure(cell: Cell, databases: Databases) -> dict[str, float]:
     return figures
 
 
+def _medians_of(found: Runs) -> dict[Cell, dict[str, float]]:
+    return {cell: _medians(runs) for cell, runs in found.items()}
+
+
 def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
     return {name: median(run[name] for run in runs) for name in runs[0]}
 
@@ -146,17 +144,8 @@ def _table(best: dict[Cell, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _about(databases: Databases) -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H%M"),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "django": version("django"),
-        "postgresql": databases.version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "peers": (ROOT / "requirements" / "peers.txt").read_text().split()[-5:],
-    }
+def _peers() -> list[str]:
+    return (ROOT / "requirements" / "peers.txt").read_text().split()[-5:]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""What stays flat: `python -m benchmarks.scale NAME [--database sqlite] [--size N]` prints JSON. Ours alone.
+"""What stays flat, ours alone: `python -m benchmarks.scale NAME [--database sqlite] [--size N]`; prints JSON, keeps it.
 
-tables    claim, start, status poll and the admin's list, before and after `size` finished instances are stored
+history   `size` activities in sequence in one instance: ms a step along the way, and what a cold worker takes to go on
+tables    claim, start, status poll and the admin's list, as ever more finished instances are stored, up to `size`
 waiting   an idle worker's processor time and statements, with `size` instances waiting for an event and a timer
 timers    `size` timers due in the same second: seconds until the last one has fired
 accuracy  `size` timers due one after the other: ms between due and fired
@@ -11,37 +12,115 @@ workers   chain throughput of one worker process and of two, `size` instances
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from . import stamps
 from .contestants import durable
 from .databases import Databases
 from .drive import worker
+from .results import keep
 
 Figures = dict[str, Any]
-SIZES = {"tables": 1_000_000, "waiting": 100_000, "timers": 10_000, "accuracy": 100, "memory": 10_000, "workers": 400}
+SIZES = {
+    "history": 10_000,
+    "tables": 1_000_000,
+    "waiting": 100_000,
+    "timers": 10_000,
+    "accuracy": 100,
+    "memory": 10_000,
+    "workers": 400,
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE_SECONDS = 30
 CHUNK = 2_000
 
 
+def history(url: str, size: int) -> Figures:
+    from django_durable.client import client
+
+    os.environ[stamps.VARIABLE] = os.path.join(tempfile.mkdtemp(prefix="benchmark-"), "stamps")
+    path = Path(os.environ[stamps.VARIABLE])
+    with worker("durable", url, 8) as process:
+        _settle()
+        path.write_bytes(b"")
+        client.start_orchestration("long", "long", size)
+        _until(lambda: len(stamps.read(path)) >= size)
+        _until(lambda: bool(client.get_kv_value("long", "waits")))
+        process.kill()
+        process.wait()
+    steps = [(after - before) * 1000 for before, after in pairwise(stamps.read(path)[:size])]
+    with worker("durable", url, 8):
+        _settle()
+        started = time.perf_counter()
+        client.raise_event("long", "go_on")
+        client.wait_for_output("long", 60_000)
+        resumed = time.perf_counter() - started
+    hundreds = [round(median(steps[first : first + 100]), 3) for first in range(0, size, 100)]
+    return {
+        "median_ms_by_hundreds": hundreds,
+        "first_ms": hundreds[0],
+        "last_ms": round(median(steps[-100:]), 3),
+        "median_ms": round(median(steps), 3),
+        "ratio": round(median(steps[-100:]) / median(steps[:100]), 2),
+        "resumed_cold_in_s": round(resumed, 3),
+    }
+
+
 def tables(url: str, size: int) -> Figures:
+    stored, found = 0, {0: _costs()}
+    for goal in (10_000, 100_000, size):
+        _store_finished(stored, goal)
+        stored = goal
+        _analyze()
+        found[goal] = _costs()
+    ratios = {name: round(found[size][name] / found[0][name], 2) for name in found[0]}
+    return {"ms_by_finished": found, "ratios": ratios, "plans": _plans()}
+
+
+def _analyze() -> None:
     from django.db import connection
 
-    before = _costs()
-    _store_finished(size)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    after = _costs()
-    ratios = {name: round(after[name] / before[name], 2) for name in before}
-    return {"before_ms": before, "after_ms": after, "ratios": ratios}
+
+
+def _plans() -> dict[str, list[str]]:
+    """Explain the statements that were timed, as the database runs them over the full tables."""
+    from datetime import UTC, datetime, timedelta
+
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from django_durable.client import client
+    from django_durable.store import activities, claims
+    from django_durable.store.records import TagFilter
+
+    now, lease = datetime.now(UTC), timedelta(seconds=30)
+    calls: dict[str, Callable[[], Any]] = {
+        "claim": lambda: claims.claim_instances("bench", limit=100, lease=lease, now=now),
+        "claim_tasks": lambda: activities.claim_activities(
+            "bench", tags=TagFilter(), limit=8, lease=lease, now=now, sessions=None
+        ),
+        "status": lambda: client.get_status_record("finished-7"),
+    }
+    explain = "EXPLAIN (ANALYZE, BUFFERS) " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
+    plans = {}
+    for name, call in calls.items():
+        with CaptureQueriesContext(connection) as seen:
+            call()
+        [first, *_] = [each["sql"] for each in seen if each["sql"].lstrip().upper().startswith("SELECT")]
+        with connection.cursor() as cursor:
+            cursor.execute(explain + first.replace("%", "%%"))
+            plans[name] = [str(row[-1]) for row in cursor.fetchall()]
+    return plans
 
 
 def _costs() -> dict[str, float]:
@@ -99,14 +178,14 @@ def _timed(call: Callable[[], Any], rounds: int = 200) -> float:
     return round(median(taken), 3)
 
 
-def _store_finished(size: int) -> None:
+def _store_finished(already: int, size: int) -> None:
     """Insert instances that have completed, each with its execution and four events, as its worker would leave them."""
     from datetime import UTC, datetime
 
     from django_durable import models
 
     at = datetime.now(UTC)
-    for first in range(0, size, CHUNK):
+    for first in range(already, size, CHUNK):
         rows = models.Instance.objects.bulk_create(
             models.Instance(
                 instance_id=f"finished-{number}",
@@ -272,10 +351,9 @@ def _until(condition: Callable[[], bool], seconds: float = 900) -> None:
 
 
 @contextmanager
-def _project(vendor: str) -> Iterator[str]:
+def _project(databases: Databases, vendor: str) -> Iterator[str]:
     """Make a database with the tables, and set Django up for it in this process."""
-    with ExitStack() as stack:
-        url = stack.enter_context(Databases(stack).fresh(vendor))
+    with databases.fresh(vendor) as url:
         durable.prepare(url)
         from django.db import connections
 
@@ -283,7 +361,7 @@ def _project(vendor: str) -> Iterator[str]:
         connections.close_all()
 
 
-MEASURES = {each.__name__: each for each in (tables, waiting, timers, accuracy, memory, workers)}
+MEASURES = {each.__name__: each for each in (history, tables, waiting, timers, accuracy, memory, workers)}
 
 
 def main() -> None:
@@ -293,10 +371,11 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     options = parser.parse_args()
     size = options.size or SIZES[options.name]
-    with _project(options.database) as url:
-        figures = MEASURES[options.name](url, size)
-    json.dump({"name": options.name, "database": options.database, "size": size, **figures}, sys.stdout)
-    print()
+    with ExitStack() as stack:
+        databases = Databases(stack)
+        with _project(databases, options.database) as url:
+            figures = {"size": size, **MEASURES[options.name](url, size)}
+        print(keep(f"{options.name}-{options.database}", databases, figures).read_text())
 
 
 if __name__ == "__main__":

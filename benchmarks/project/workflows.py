@@ -23,6 +23,15 @@ def chain(ctx: OrchestrationContext, size: int) -> Any:
     return size
 
 
+@orchestration("long")
+def long(ctx: OrchestrationContext, size: int) -> Any:
+    """A chain that then waits, so that another worker can take it over."""
+    yield from chain.function(ctx, size)
+    ctx.set_kv_value("waits", True)
+    yield ctx.wait_for_event("go_on")
+    return size
+
+
 @orchestration("fan_out")
 def fan_out(ctx: OrchestrationContext, size: int) -> Any:
     yield ctx.all([ctx.schedule_activity(noop, number) for number in range(size)])
