@@ -22,7 +22,7 @@ from ..client.waiting import Waiting, waiting_for
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance
 from ..store.insight import Excerpt, ExecutionOutline, Relative
-from . import text, timeline
+from . import text, timeline, traced
 
 BOUNDS = Bounds()
 REFRESH_SECONDS = 3
@@ -122,6 +122,7 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
     shown = next((each for each in survey.executions if each.number == number), None)
     now = survey.read_at
     found, waits = spans.spans_of(survey.outline, now)
+    found = spans.with_traced(found, survey.spans, now)
     live = RuntimeStatus(instance.runtime_status) not in TERMINAL
     current = number == instance.execution_number
     ids = {each.instance_id: each.id for each in survey.relatives}
@@ -138,6 +139,8 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         "execution_number": number,
         "is_current": current,
         "timeline": _timeline(shown, found, survey, now),
+        "traced": traced.lines_of(survey.spans, now=now, payloads=payloads),
+        "traced_is_cut": len(survey.spans) >= BOUNDS.spans,
         "outline_is_cut": bool(survey.outline) and survey.outline[0].seq > 1,
         "outline_length": len(survey.outline),
         "lines": list(_lines(survey, payloads)),

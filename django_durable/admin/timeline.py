@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from ..client.spans import ACTIVITIES, CANCELED, CHILDREN, DONE, EVENTS, FAILED, OPEN, TIMERS, Span
+from ..client.spans import ACTIVITIES, CANCELED, CHILDREN, DONE, EVENTS, FAILED, OPEN, SPANS, TIMERS, TURNS, Span
 from ..store.insight import OpenActivity
 from . import text
 
@@ -48,6 +48,7 @@ class Bar:
     title: str
     seq: int
     failed: list[tuple[str, str]] = field(default_factory=list)
+    traced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ def timeline_of(
     lanes = [
         Lane(kind, label, [_row(name, found, scale) for (lane, name), found in shown if lane == kind])
         for kind, label in (
-            (ACTIVITIES, _("Activities")), (CHILDREN, _("Children")), (EVENTS, _("Events")), (TIMERS, _("Timers")),
+            (SPANS, _("Spans")), (ACTIVITIES, _("Activities")), (CHILDREN, _("Children")), (EVENTS, _("Events")),
+            (TIMERS, _("Timers")), (TURNS, _("Turns")),
         )
     ]  # fmt: skip
     return Timeline(
@@ -181,6 +183,7 @@ def _bar(span: Span, left: float, right: float, track: int, scale: Scale) -> Bar
             (_percent(scale.at(start)), _percent(max(scale.at(end) - scale.at(start), NARROWEST)))
             for start, end in span.failed
         ],
+        traced=span.traced,
     )
 
 
@@ -198,7 +201,8 @@ def _title(span: Span) -> str:
         parts.append(_("due %(moment)s") % {"moment": f"{span.due:%Y-%m-%d %H:%M:%S} UTC"})
     if span.target:
         parts.append(span.target)
-    parts.append(_("event %(seq)s") % {"seq": span.seq})
+    if span.seq:
+        parts.append(_("event %(seq)s") % {"seq": span.seq})
     return ", ".join(parts)
 
 
@@ -231,7 +235,8 @@ def _together(spans: Sequence[Span], left: float, right: float) -> Bar:
     state = FAILED if failed else OPEN if is_open else DONE
     left = min(left, 100 - NARROWEST)
     x, width = _percent(left), _percent(max(right - left, NARROWEST))
-    return Bar(x, width, str((TRACK_HEIGHT - BAR_HEIGHT) // 2 + 2), x, width, state, title, spans[0].seq)
+    y = str((TRACK_HEIGHT - BAR_HEIGHT) // 2 + 2)
+    return Bar(x, width, y, x, width, state, title, spans[0].seq, traced=spans[0].traced)
 
 
 def _ticks(scale: Scale) -> list[Tick]:

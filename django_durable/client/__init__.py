@@ -22,6 +22,7 @@ from .reading import Reading
 from .records import OrchestrationStatus, StartResult
 from .starting import Starting
 from .surveying import Surveying
+from .traces import Traces
 from .watching import Watching
 
 __all__ = [
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 
-class Client(Starting, Reading, Watching, Steering, Inspecting, Retaining, Surveying):
+class Client(Starting, Reading, Watching, Steering, Inspecting, Retaining, Surveying, Traces):
     """Everything a caller may ask of instances. Holds no connection: it uses that of the calling thread.
 
     Args:

@@ -13,9 +13,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..engine.spans import ATTEMPT, ERROR, TURN, SpanRecord
 from ..store.insight import EventOutline
 
 ACTIVITIES, TIMERS, EVENTS, CHILDREN = "activity", "timer", "event", "child"
+SPANS, TURNS = "span", "turn"
+"""Lanes of what was traced beside the history."""
+
 DONE, FAILED, CANCELED, OPEN = "done", "failed", "canceled", "open"
 
 
@@ -25,7 +29,8 @@ class Span:
 
     Attributes:
         worked_from: When the last attempt of an activity began.
-        failed: From when to when the attempts ran that failed before; known of an open one, where a reader adds them.
+        failed: From when to when the attempts ran that failed before; known of an open one, or where it was traced.
+        traced: The id of the span that was traced beside the history, where it is one.
     """
 
     lane: str
@@ -39,6 +44,7 @@ class Span:
     due: datetime | None = None
     target: str | None = None
     failed: list[tuple[datetime, datetime]] = field(default_factory=list)
+    traced: str | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +75,27 @@ def spans_of(outline: Iterable[EventOutline], now: datetime) -> tuple[list[Span]
         else:
             _close(event, waits)
     return spans, waits
+
+
+def with_traced(spans: Iterable[Span], records: Iterable[SpanRecord], now: datetime) -> list[Span]:
+    """Return the spans of a history with what was traced beside it: failed attempts, turns, and the author's spans."""
+    found = list(spans)
+    activities = {each.seq: each for each in found if each.lane == ACTIVITIES}
+    for record in records:
+        if record.kind == ATTEMPT:
+            activity = activities.get(record.seq or 0)
+            if activity is not None and record.status == ERROR and record.ended_at is not None:
+                activity.failed.append((max(record.started_at, activity.start), min(record.ended_at, activity.end)))
+            continue
+        end = record.ended_at or max(now, record.started_at)
+        state = OPEN if record.ended_at is None else FAILED if record.status == ERROR else DONE
+        lane = TURNS if record.kind == TURN else SPANS
+        found.append(Span(lane, record.name, record.seq or 0, record.started_at, end, state, traced=record.span_id))
+    for activity in activities.values():
+        # What failed for good is the last attempt, which is drawn as such.
+        if activity.state == FAILED and activity.failed:
+            activity.failed.pop()
+    return found
 
 
 def _opened(event: EventOutline, now: datetime, waits: Waits) -> Span | None:

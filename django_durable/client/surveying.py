@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ..engine.spans import SpanRecord
 from ..store import insight, overview
+from ..store.spans import spans_of
+from ..tracing import sinks
 from .base import ClientBase
 from .twins import twin
 
@@ -21,6 +24,7 @@ class Bounds:
     outline: int = 2_000
     events: int = 100
     rows: int = 200
+    spans: int = 500
     characters: int = 20_000
     characters_per_row: int = 2_000
 
@@ -34,6 +38,7 @@ class InstanceSurvey:
         events: The last events of it, or the last before a seq, with the beginnings of their payloads.
         executions: Newest first.
         relatives: The tree it is in, parents before children.
+        spans: What was traced of the execution asked for, where the project traces to the database.
     """
 
     read_at: datetime
@@ -45,6 +50,7 @@ class InstanceSurvey:
     entries: list[insight.Entry]
     executions: list[insight.ExecutionOutline]
     relatives: list[insight.Relative]
+    spans: list[SpanRecord] = field(default_factory=list)
 
 
 class Surveying(ClientBase):
@@ -59,7 +65,7 @@ class Surveying(ClientBase):
         before: int | None = None,
         bounds: Bounds | None = None,
     ) -> InstanceSurvey:
-        """Read what one instance has open and what happened in one of its executions, by eight queries.
+        """Read what one instance has open and what happened in one of its executions, by eight queries; nine if traced.
 
         An instance that is not there has nothing.
 
@@ -79,6 +85,7 @@ class Surveying(ClientBase):
             entries=insight.entries_of(id, characters=short, using=using),
             executions=insight.executions_of(id, limit=rows, characters=most.characters, using=using),
             relatives=insight.relatives_of(id, root, limit=rows, using=using),
+            spans=spans_of(id, execution, limit=most.spans, using=using) if sinks.stores() else [],
         )
 
     def count_queued_events(self, ids: Collection[int]) -> dict[int, int]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ..conf import settings
 from ..engine.events import HistoryEvent, Payload
+from ..engine.spans import SpanRecord
 from ..redaction import current_hook, shown, shown_entries
 from ..store.filters import InstanceFilter
 from ..store.insight import Excerpt
@@ -53,6 +54,9 @@ class ViewingClient(Client):
     ) -> list[HistoryEvent]:
         """As `Client.read_execution_history`: what is stored, to be replayed and not shown. So is `read_histories`."""
         return super().read_execution_history(instance_id, execution, after=after, limit=limit)
+
+    def read_spans(self, instance_id: str, execution: int | None = None) -> list[SpanRecord]:
+        return shown(super().read_spans(instance_id, execution), instance_id=instance_id)
 
     def get_kv_payload(self, instance_id: str, key: str) -> Payload | None:
         found = super().get_kv_payload(instance_id, key)
@@ -96,6 +100,7 @@ def _shown_survey(found: InstanceSurvey, instance_id: str) -> InstanceSurvey:
         queued=shown(found.queued, instance_id=instance_id),
         entries=shown(found.entries, instance_id=instance_id),
         executions=shown(found.executions, instance_id=instance_id),
+        spans=shown(found.spans, instance_id=instance_id),
     )
 
 

@@ -40,7 +40,7 @@ class Place:
             event of a history, for example "ActivityScheduled".
         name: Of the activity, orchestration, event, queue or KV key; None where it is not known.
         field: What it is of that: "input", "output", "result", "payload", "value", "custom_status", "heartbeat",
-            "reason", or of an error "message" or "traceback".
+            "reason", or of an error "message" or "traceback". Of a "Span" it is "attributes", "event" or "message".
     """
 
     instance_id: str

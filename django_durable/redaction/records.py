@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ..engine.errors import Difference
 from ..engine.events import HistoryEvent, Payload, fact_from_columns
+from ..engine.spans import SpanRecord
 from ..engine.verification import Mismatch
 from ..models import Instance
 from ..store import insight
@@ -61,6 +62,26 @@ def _ends(record: Any, redactor: Redactor, name: str | None) -> dict[str, Any]:
 @shown_by.register
 def _(record: ExecutionInfo, redactor: Redactor) -> ExecutionInfo:
     return replace(record, **_ends(record, redactor.within(record.instance_id), None))
+
+
+@shown_by.register
+def _(record: SpanRecord, redactor: Redactor) -> SpanRecord:
+    return replace(
+        record,
+        message=redactor.text(record.message, "Span", record.name, "message"),
+        attributes=_object(redactor.value(record.attributes, "Span", record.name, "attributes")),
+        events=[
+            {**each, "attributes": _object(redactor.value(each["attributes"], "Span", record.name, "event"))}
+            if "attributes" in each
+            else each
+            for each in record.events
+        ],
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Return attributes as they have to be; what a hook put in their place is one."""
+    return value if isinstance(value, dict) else {"shown": value}
 
 
 @shown_by.register

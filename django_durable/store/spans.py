@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..engine.errors import InstanceNotFound
 from ..engine.spans import SpanRecord
 from ..models import Instance, TraceSpan
 from . import sql
@@ -68,3 +69,11 @@ def spans_of(instance: int, execution: int, *, limit: int, using: str) -> list[S
         )
         for span, parent, kind, name, seq, start, end, data in rows[:limit]
     ]  # fmt: skip
+
+
+def surrogate_id_of(instance_id: str, *, using: str) -> int:
+    """Return the surrogate id of an instance. Raises: InstanceNotFound."""
+    found = Instance.objects.using(using).filter(instance_id=instance_id).values_list("id", flat=True).first()
+    if found is None:
+        raise InstanceNotFound(instance_id)
+    return found

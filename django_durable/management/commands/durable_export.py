@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from ...client import Client
 from ...client import client as stored
 from ...client.viewing import client
 from ...engine import transcript
@@ -30,7 +31,7 @@ class Command(arguments.OwnVersionOption, BaseCommand):
 
     help = (
         "Export histories, with the payloads in them, in the format that durable_check_replay and assert_replays take: "
-        "one JSON object a line, or one file for each execution."
+        "one JSON object a line, or one file for each execution. Or, with --trace, what took how long, for a viewer."
     )
     requires_system_checks = []
 
@@ -54,11 +55,22 @@ class Command(arguments.OwnVersionOption, BaseCommand):
             help="Write files into this directory, made where there is none, and not to standard output.",
         )
 
+        parser.add_argument(
+            "--trace",
+            action="store_true",
+            help="Instead of histories, the spans of all executions, as JSON lines that Duron's trace viewer opens.",
+        )
+
     @tells_errors
-    def handle(self, *, directory: Path | None, every_execution: bool, unredacted: bool, **options: Any) -> None:
+    def handle(
+        self, *, directory: Path | None, every_execution: bool, unredacted: bool, trace: bool, **options: Any
+    ) -> None:
         reader = stored if unredacted else client
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
+        if trace:
+            self._traces(reader, directory, options)
+            return
         written = unstarted = 0
         with Progress(self.stderr, quiet=not options["verbosity"]) as progress:
             for instance_id, number in self._executions(options, every_execution):
@@ -76,6 +88,15 @@ class Command(arguments.OwnVersionOption, BaseCommand):
             number_of = f"{written:,} history" if written == 1 else f"{written:,} histories"
             redacted = " Payloads are as the REDACT hook shows them." if current_hook() and not unredacted else ""
             self.stderr.write(f"{number_of} exported{where}{left}.{redacted}", style_func=str)
+
+    def _traces(self, reader: Client, directory: Path | None, options: dict[str, Any]) -> None:
+        for instance_id in dict.fromkeys(each for each, _ in self._executions(options, every_execution=False)):
+            lines = [json.dumps(line, ensure_ascii=False) for line in reader.export_trace(instance_id)]
+            if directory is None:
+                self.stdout.write("\n".join(lines))
+            else:
+                name = file_name(instance_id, 1).removesuffix("-1.json") + ".jsonl"
+                (directory / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _executions(self, options: dict[str, Any], every_execution: bool) -> Iterator[tuple[str, int]]:
         """Yield which executions to export, page by page."""
