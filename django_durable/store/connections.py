@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,22 @@ from ..engine.errors import WrongDatabase
 
 DatabaseFault = Error
 """Whatever a database raises, for callers above this layer."""
+
+
+SQLSTATES = ("08", "53", "57P", "58")
+"""What PostgreSQL says when it cannot do what it was asked, whatever that was: connection lost, insufficient resources,
+shutting down, system error."""
+
+SQLITE_CODES = (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+"""The same of SQLite."""
+
+
+def hinders(error: BaseException) -> bool:
+    """Tell whether an error says that the database could not do its work, so that what was asked may be right."""
+    cause = error.__cause__ if isinstance(error, Error) else None
+    if isinstance(state := getattr(cause, "sqlstate", None), str):
+        return state.startswith(SQLSTATES)
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_CODES
 
 
 def aliases() -> list[str]:

@@ -35,6 +35,7 @@ from .outcomes import (
     Drop,
     Ending,
     Finish,
+    Hindered,
     Interrupted,
     Outcome,
     Raised,
@@ -157,7 +158,7 @@ class ActivityRunner:
                 return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
             if isinstance(error, asyncio.CancelledError) and attempt.cancel_requested:
                 return Canceled()
-            return Raised(Failure.of(error))
+            return Raised(Failure.of(error), hindered=connections.hinders(error))
 
     def _ran_out(self, attempt: Attempt, scope: asyncio.Timeout | None) -> bool:
         if scope is not None:
@@ -196,12 +197,17 @@ class ActivityRunner:
                     using=self._using,
                 )
         except _RolledBack as rolled_back:
-            # An error that the function got because its connection was cut is not its own.
-            return rolled_back.ending if self._is_open(opened) else Interrupted(called=True)
+            ending = rolled_back.ending
+            # An error that the function got because its connection was cut, or the disk is full, is not its own.
+            if isinstance(ending, Raised) and ending.hindered and self._is_open(opened):
+                return Hindered(ending.failure)
+            return ending if self._is_open(opened) else Interrupted(called=True)
         except LeaseLost:
             return Canceled()
         except connections.DatabaseFault as error:
             # What the function wrote did not survive the commit: a deferred constraint, or the database went away.
+            if connections.hinders(error) and self._is_open(opened):
+                return Hindered(Failure.of(error))
             return Raised(Failure.of(error)) if self._is_open(opened) else Interrupted(called=opened is not None)
         return AlreadyRecorded()
 

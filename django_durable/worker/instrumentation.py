@@ -137,6 +137,15 @@ class Instrumentation:
                     failures[-1]["error_type"],
                     visible_at,
                 )
+            case Defer(until, Failure() as hindrance):
+                self.count("activities_deferred")
+                logger.warning(
+                    "The database could not take what activity %s of %r wrote (%s); left until %s.",
+                    name,
+                    instance_id,
+                    hindrance.message,
+                    until,
+                )
             case Defer(until):
                 self.count("activities_deferred")
                 logger.warning(

@@ -33,10 +33,15 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The function raised. `final` errors are not tried again whatever the policy says."""
+    """The function raised. `final` errors are not tried again whatever the policy says.
+
+    Attributes:
+        hindered: Whether it raised what the database said when it could not do what it was asked.
+    """
 
     failure: Failure
     final: bool = False
+    hindered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,18 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class Hindered:
+    """The database could not take what an atomic attempt wrote: its disk is full, it is shutting down."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyRecorded:
     """The function and its completion were committed together by the attempt itself."""
 
 
-Ending = Returned | Raised | TimedOut | Canceled | Interrupted | AlreadyRecorded
+Ending = Returned | Raised | TimedOut | Canceled | Interrupted | Hindered | AlreadyRecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +95,14 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """This worker cannot run it: hide the task until then, as if it had not been delivered."""
+    """It cannot be run now: hide the task until then, as if it had not been delivered.
+
+    Attributes:
+        hindrance: What the database said, or None where the code is not in this worker.
+    """
 
     until: datetime
+    hindrance: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +149,9 @@ def decide(
         case Interrupted(called):
             # As after a crash: its lease brings it back, and the delivery counts, as the function may be the cause.
             return Drop() if called else HandBack()
-        case Raised(failure, final):
+        case Hindered(failure):
+            return deferral(task, now, failure)
+        case Raised(failure, final, _):
             again = None if final else _next_attempt_at(task, failure, now, random)
             timed_out = False
         case TimedOut(failure):
@@ -172,10 +191,10 @@ def refusal(task: ClaimedTask, *, worker_id: str, max_deliveries: int, now: date
     return None
 
 
-def deferral(task: ClaimedTask, now: datetime) -> Defer:
-    """Return when a task that is not registered here is looked at again: the pause grows with its age, to a minute."""
+def deferral(task: ClaimedTask, now: datetime, hindrance: Failure | None = None) -> Defer:
+    """Return when a task that cannot be run is looked at again: the pause grows with its age, to a minute."""
     age = now - task.created_at
-    return Defer(now + min(max(age, SHORTEST_DEFERRAL), LONGEST_DEFERRAL))
+    return Defer(now + min(max(age, SHORTEST_DEFERRAL), LONGEST_DEFERRAL), hindrance)
 
 
 def timeout_failure(task: ClaimedTask, limit_ms: int) -> Failure:

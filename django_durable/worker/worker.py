@@ -157,6 +157,8 @@ class Worker:
                 f"Database {self.options.using!r} has no table {min(missing)!r}. Apply the migrations first: "
                 f"manage.py migrate --database {self.options.using}."
             )
+        if (database_now := connections.database_now(self.options.using)) is not None:
+            self._clock.correct(database_now)  # Before the first turn, whose timers start at its time.
         self._write_row()
         # Those of an earlier process of this name. Nobody else would free them: the owner who renews them is back.
         workers.release_leases(self.worker_id, self._clock.now(), using=self.options.using)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.databases import VARIABLE
+from tests.postgres import Server
+
+from .own import default_database
 from .processes import Workers
 from .stage import Stage
 
@@ -41,7 +47,36 @@ def workers(durable_db, effects, stage, database_environment):
 
 
 @pytest.fixture
-def client(workers):
+def server(database_vendor) -> Iterator[Server]:
+    """A PostgreSQL server of the test's own, as it comes: a commit waits for the disk."""
+    server = Server("max_connections = 30")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_workers(server, stage, database_environment, django_db_blocker) -> Iterator[Workers]:
+    """As `workers`, on the test's own server; `default` is there in the test, too."""
+    environment = {**database_environment, VARIABLE: server.url, "DATABASE_URL": server.url}
+    made = Workers(stage.directory, environment)
+    with django_db_blocker.unblock(), default_database(server.url):
+        try:
+            yield made
+        finally:
+            made.close()
+    made.check_logs()
+
+
+@pytest.fixture
+def own_effects(own_workers):
+    """The table of `Effect` there."""
+    from .models import Effect
+
+    return Effect
+
+
+@pytest.fixture
+def client():
     from django_durable.client import client
 
     from . import workflows  # noqa: F401 - registers them

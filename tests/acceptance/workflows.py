@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from django_durable import ActivityError, activity, orchestration
 
+from . import clocks
 from .stage import DEADLINE, Stage
+
+clocks.set_by_environment()
 
 SESSION = "acceptance-session"
 

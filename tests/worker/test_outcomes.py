@@ -19,6 +19,7 @@ from django_durable.worker.outcomes import (
     Drop,
     Finish,
     HandBack,
+    Hindered,
     Interrupted,
     Outcome,
     Raised,
@@ -182,3 +183,7 @@ def test_a_task_that_is_not_registered_is_looked_at_less_and_less_often(age: int
     task = replace(TASK, created_at=NOW - timedelta(seconds=age))
 
     assert deferral(task, NOW) == Defer(NOW + timedelta(seconds=pause))
+
+
+def test_an_attempt_that_the_database_hindered_is_made_later_and_does_not_count() -> None:
+    assert decided(TASK, Hindered(BOOM)) == Defer(NOW + timedelta(seconds=1), BOOM)
