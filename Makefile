@@ -13,7 +13,7 @@ CRASHES := tests/crashes tests/acceptance/test_random_kills.py
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench soak crashes matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench bench-report soak crashes matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -69,6 +69,9 @@ crashes: export DURABLE_CRASHES = all
 crashes: $(VENV)/.dev  ## kill workers at every boundary of every scenario, and hundreds under load; on both databases
 	$(BIN)/python -m pytest --database=sqlite $(CRASHES) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest --database=postgresql $(CRASHES) $(PYTEST_ARGS)
+
+bench-report: $(VENV)/.dev  ## write what was measured last into the documentation, with plots
+	$(BIN)/python -m benchmarks.report
 
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from .databases import Databases
+from .environments import python_of
 from .results import ROOT, keep
 
-PEERS = ROOT / ".venvs" / "peers"
 OURS = "durable"
 CONTESTANTS = (OURS, "duroxide", "dbos", "absurd")
 WORKLOADS = {"chain": (5,), "fan_out": (500, 5000), "latency": (100,), "sequence": (900,)}
@@ -39,7 +39,7 @@ class Cell:
 
     @property
     def python(self) -> str:
-        return sys.executable if self.contestant == OURS else str(PEERS / "bin" / "python")
+        return sys.executable if self.contestant == OURS else str(python_of("peers"))
 
 
 Runs = dict[Cell, list[dict[str, float]]]
@@ -47,7 +47,6 @@ Runs = dict[Cell, list[dict[str, float]]]
 
 def main() -> None:
     options = _options()
-    _install_peers()
     cells = list(_cells(options))
     found: Runs = {cell: [] for cell in cells}
     with ExitStack() as stack:
@@ -73,17 +72,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
     parser.add_argument("--databases", nargs="+", default=["postgresql", "sqlite"])
     return parser.parse_args()
-
-
-def _install_peers() -> None:
-    stamp = PEERS / ".installed"
-    wanted = (ROOT / "requirements" / "peers.txt").read_text()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
-    command = [PEERS / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", ROOT / "requirements" / "peers.txt"]
-    subprocess.run(command, check=True)
-    stamp.write_text(wanted)
 
 
 def _cells(options: argparse.Namespace) -> Iterator[Cell]:

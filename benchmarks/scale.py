@@ -76,7 +76,7 @@ def history(url: str, size: int) -> Figures:
 
 def tables(url: str, size: int) -> Figures:
     stored, found = 0, {0: _costs()}
-    for goal in (10_000, 100_000, size):
+    for goal in sorted(each for each in {10_000, 100_000, size} if each <= size):
         _store_finished(stored, goal)
         stored = goal
         _analyze()

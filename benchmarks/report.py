@@ -1,0 +1,202 @@
+"""`python -m benchmarks.report`: write what was kept last into `docs/explanation/performance.md`, between its markers.
+
+Each section is a plot or a table and, under it, what it says. A section whose measurement was not kept is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from .environments import python_of
+from .results import ROOT, kept
+
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
+MARKED = re.compile(r"(<!-- measured -->\n).*(<!-- end of measured -->)", re.DOTALL)
+NAMES = {"durable": "django_durable", "duroxide": "Duroxide", "dbos": "DBOS", "absurd": "Absurd"}
+DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
+WORKLOADS = {
+    "chain": "200 instances of 5 activities in sequence, activities/s",
+    "fan_out": "one instance of {size:,} activities at once, activities/s",
+    "latency": "one activity, start to output seen, p50 / p99 in ms",
+    "sequence": "{size} activities in sequence in one instance, first / last hundred, ms a step",
+}
+OURS = "durable"
+Kept = dict[str, Any]
+Best = dict[tuple[str, str, str, int], dict[str, float]]
+"""Figures by workload, database, contestant and size."""
+
+
+def main() -> None:
+    """Draw the plots and rewrite the page."""
+    subprocess.run([python_of("plots"), "-m", "benchmarks.plots"], check=True, cwd=ROOT)
+    text = "\n".join(part for part in (section() for section in SECTIONS) if part)
+    PAGE.write_text(MARKED.sub(lambda found: found[1] + "\n" + text + "\n" + found[2], PAGE.read_text()))
+
+
+def _peers() -> str:
+    found = kept("peers")
+    if found is None:
+        return ""
+    best = best_of(found)
+    lines = [_about(found, f"medians of {found['rounds']} rounds; peers: {', '.join(found['peers'])}")]
+    for database, shown in DATABASES.items():
+        names = [name for name in NAMES if any(key[1:3] == (database, name) for key in best)]
+        lines += ["", _row("On " + shown, *(NAMES[name] for name in names), "to the best peer")]
+        lines += [_row(*["---"] * (len(names) + 2))]
+        for workload, size in sorted({(key[0], key[3]) for key in best if key[1] == database}, key=_order):
+            cells = {name: best.get((workload, database, name, size)) for name in names}
+            label = WORKLOADS[workload].format(size=size)
+            lines += [_row(label, *(_shown(cells[name]) for name in names), _ratio(cells))]
+    plot = "![Throughput beside the peers](../images/benchmark-peers.svg)"
+    return _section("Beside its peers", "\n".join(lines), plot, " ".join(_chains(best)))
+
+
+def _chains(best: Best) -> Iterable[str]:
+    """Say in a sentence for each database how the chain compares."""
+    for database, shown in DATABASES.items():
+        rates = {key[2]: each["activities_per_second"] for key, each in best.items() if key[:2] == ("chain", database)}
+        ours = rates.pop(OURS, None)
+        if ours and rates:
+            times = ", ".join(f"{ours / rate:.1f} times as many as {NAMES[name]}" for name, rate in rates.items())
+            yield f"On {shown} a chain runs {ours:,.0f} activities a second: {times}."
+
+
+def best_of(found: Kept) -> Best:
+    """Return the medians by workload, database, contestant and size, at the setting that ran in every round."""
+    return {
+        (each["workload"], each["database"], each["contestant"], each["size"]): each["median"]
+        for each in found["figures"]
+        if len(each["runs"]) == found["rounds"]
+    }
+
+
+def _order(workload: tuple[str, int]) -> tuple[int, int]:
+    return list(WORKLOADS).index(workload[0]), workload[1]
+
+
+def _shown(figures: dict[str, float] | None) -> str:
+    if figures is None:
+        return "-"
+    values = [value for name, value in figures.items() if name != "median_ms"]
+    return " / ".join(f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" for value in values)
+
+
+def _ratio(cells: dict[str, dict[str, float] | None]) -> str:
+    ours = cells[OURS]
+    if ours is None:
+        return ""
+    name, value = next(iter(ours.items()))
+    others = [figures[name] for contestant, figures in cells.items() if figures and contestant != OURS]
+    best = max(others) if name.endswith("per_second") else min(others)
+    return f"{value / best:.1f} x" if name.endswith("per_second") else f"{best / value:.1f} x faster"
+
+
+def _history() -> str:
+    rows: list[tuple[str, ...]] = [("Database", "first hundred", "last hundred", "ratio", "resumed cold")]
+    about, said = "", []
+    for database, found in _on_both("history"):
+        about = _about(found, f"{found['size']:,} activities in sequence in one instance, ms a step")
+        rows.append(
+            (
+                *(DATABASES[database], f"{found['first_ms']:.2f}", f"{found['last_ms']:.2f}"),
+                *(f"{found['ratio']:.2f}", f"{found['resumed_cold_in_s']:.2f} s"),
+            )
+        )
+        said.append(
+            f"On {DATABASES[database]} a step costs {found['last_ms']:.2f} ms at the end of {found['size']:,} "
+            f"activities and {found['first_ms']:.2f} ms at their beginning; a worker that has nothing of it in memory "
+            f"goes on after {found['resumed_cold_in_s']:.2f} s."
+        )
+    plot = "![Cost of a step along a long history](../images/benchmark-history.svg)"
+    return _section("Long histories", about, plot, " ".join(said), _table(rows)) if about else ""
+
+
+def _tables() -> str:
+    parts = []
+    for database, found in _on_both("tables"):
+        sizes = list(found["ms_by_finished"])
+        rows = [("Finished instances", *(f"{int(size):,}" for size in sizes), "ratio")]
+        for name, ratio in found["ratios"].items():
+            costs = (f"{found['ms_by_finished'][size][name]:.2f}" for size in sizes)
+            rows.append((name.replace("_", " "), *costs, f"{ratio:.2f}"))
+        worst = max(found["ratios"], key=found["ratios"].__getitem__)
+        parts += [
+            _about(found, f"{DATABASES[database]}, ms, medians"),
+            _table(rows),
+            f"With {found['size']:,} finished instances stored, what grows most is {worst.replace('_', ' ')}: it costs "
+            f"{found['ratios'][worst]:.2f} times what it costs with none.",
+        ]
+        if database == "postgresql":
+            parts += [f"```text\n{name}\n" + "\n".join(plan) + "\n```" for name, plan in found["plans"].items()]
+    plot = "![Cost of an operation as tables grow](../images/benchmark-tables.svg)"
+    return _section("Big tables", plot, *parts) if parts else ""
+
+
+def _rest() -> str:
+    told: dict[str, Callable[[Kept], str]] = {
+        "waiting": lambda found: (
+            f"With {found['size']:,} instances waiting for an event and a timer an idle worker takes "
+            f"{found['idle_cpu_percent'][str(found['size'])]} % of a core; with none "
+            f"{found['idle_cpu_percent']['none']} %."
+        ),
+        "timers": lambda found: (
+            f"Of {found['size']:,} timers due in the same second the last fires {found['last_fired_after_s']} s later."
+        ),
+        "accuracy": lambda found: (
+            f"A timer alone fires {found['median_ms']} ms after it is due (median), {found['p99_ms']} ms (p99)."
+        ),
+        "memory": lambda found: (
+            f"A worker takes {found['empty_mb']} MB, with {found['size']:,} executions in memory {found['full_mb']} MB."
+        ),
+        "workers": lambda found: (
+            f"One worker process runs {found['activities_per_second']['1']:,} activities/s, two "
+            f"{found['activities_per_second']['2']:,}, with the client and the server on the same cores."
+        ),
+    }
+    lines = []
+    for name, tell in told.items():
+        lines += [f"- {DATABASES[database]}: {tell(found)}" for database, found in _on_both(name)]
+    return _section("The rest", "\n".join(lines)) if lines else ""
+
+
+SECTIONS = (_peers, _history, _tables, _rest)
+
+
+def _on_both(name: str) -> Iterable[tuple[str, Kept]]:
+    for database in DATABASES:
+        if (found := kept(f"{name}-{database}")) is not None:
+            yield database, found
+
+
+def _about(found: Kept, what: str) -> str:
+    about = found["about"]
+    return (
+        f"*{about['date']}, commit {about['commit']}: {what}. Python {about['python']}, Django {about['django']}, "
+        f"psycopg {about['psycopg']}, PostgreSQL {about['postgresql']}; {about['machine']}.*"
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join((f"## {title}", *parts)) + "\n"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    head, *rest = rows
+    return "\n".join([_row(*head), _row(*["---"] * len(head)), *(_row(*row) for row in rest)])
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def images() -> Path:
+    """Return where the plots are kept."""
+    return ROOT / "docs" / "images"
+
+
+if __name__ == "__main__":
+    main()
