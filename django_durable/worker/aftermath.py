@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..engine.durations import from_epoch_ms
 from ..engine.events import (
+    ActivityCancelRequested,
     ActivityScheduled,
     HistoryEvent,
     OrchestrationChained,
@@ -22,30 +24,48 @@ EAGER_TOKEN = 1
 """The lease token with which a commit inserts the tasks that its worker starts at once."""
 
 
-def tasks_of(turn: Turn, eager: frozenset[int]) -> list[ClaimedTask]:
-    """Return the tasks that the turn's commit inserted already leased to this worker."""
-    return [
-        _task(turn, event, event.fact)
-        for event in turn.events
-        if event.seq in eager and isinstance(event.fact, ActivityScheduled)
-    ]
+@dataclass(slots=True)
+class Aftermath:
+    """See the module docstring.
+
+    Attributes:
+        started: The tasks that the commit inserted already leased to this worker.
+        leaves_tasks: Whether activities were scheduled that wait to be claimed.
+        makes_work: Whether messages were written that are due: to children, a parent, or the next execution.
+        fires_at_ms: When the first timer fires that was created, in ms since the epoch.
+        withdrawn: The tasks that were taken back.
+    """
+
+    started: list[ClaimedTask] = field(default_factory=list)
+    leaves_tasks: bool = False
+    makes_work: bool = False
+    fires_at_ms: int | None = None
+    withdrawn: list[TaskKey] = field(default_factory=list)
+
+    @property
+    def due(self) -> datetime | None:
+        """When there is something to do again, as far as this turn goes."""
+        return None if self.fires_at_ms is None else from_epoch_ms(self.fires_at_ms)
 
 
-def leaves_tasks(turn: Turn, eager: frozenset[int]) -> bool:
-    """Tell whether the turn scheduled activities that wait to be claimed."""
-    return any(isinstance(event.fact, ActivityScheduled) and event.seq not in eager for event in turn.events)
-
-
-def makes_work(turn: Turn) -> bool:
-    """Tell whether the turn wrote messages that are due: to children, a parent, or its own next execution."""
-    kinds = (SubOrchestrationScheduled, SubOrchestrationCancelRequested, OrchestrationChained)
-    return turn.ended is not None or any(isinstance(event.fact, kinds) for event in turn.events)
-
-
-def due_of(turn: Turn) -> datetime | None:
-    """Return when the first timer fires that the turn created."""
-    timers = [event.fact.fire_at_ms for event in turn.events if isinstance(event.fact, TimerCreated)]
-    return from_epoch_ms(min(timers)) if timers else None
+def aftermath_of(turn: Turn, eager: frozenset[int]) -> Aftermath:
+    """Return what follows from a turn whose commit started `eager`, by one pass over its events."""
+    after = Aftermath(makes_work=turn.ended is not None)
+    for event in turn.events:
+        match event.fact:
+            case ActivityScheduled() as fact if event.seq in eager:
+                after.started.append(_task(turn, event, fact))
+            case ActivityScheduled():
+                after.leaves_tasks = True
+            case TimerCreated(fire_at_ms=due):
+                after.fires_at_ms = due if after.fires_at_ms is None else min(due, after.fires_at_ms)
+            case ActivityCancelRequested(scheduled_seq=seq):
+                after.withdrawn.append(TaskKey(turn.claim.id, turn.claim.execution_number, seq))
+            case SubOrchestrationScheduled() | SubOrchestrationCancelRequested() | OrchestrationChained():
+                after.makes_work = True
+            case _:
+                pass
+    return after
 
 
 def _task(turn: Turn, event: HistoryEvent, fact: ActivityScheduled) -> ClaimedTask:

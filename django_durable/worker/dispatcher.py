@@ -29,7 +29,6 @@ from datetime import timedelta
 
 from ..engine.errors import Failure
 from ..engine.events import (
-    ActivityCancelRequested,
     ActivityCompleted,
     ActivityFailed,
     ActivityScheduled,
@@ -39,8 +38,8 @@ from ..engine.events import (
 from ..engine.steps import is_local
 from ..store import activities, claims
 from ..store import turns as store
-from ..store.records import ClaimedInstance, SessionLimits, TagFilter, TaskKey, TurnCommit, TurnOutcome
-from .aftermath import due_of, leaves_tasks, makes_work, next_due, tasks_of
+from ..store.records import ClaimedInstance, SessionLimits, TagFilter, TurnCommit, TurnOutcome
+from .aftermath import Aftermath, aftermath_of, next_due
 from .attempts import Attempt
 from .clock import Clock
 from .doorbell import Doorbell
@@ -310,19 +309,17 @@ class Dispatcher:
         self._tracing.committed(turn)
         self._instrumentation.turn_committed(type(turn.ended).__name__ if turn.ended is not None else None)
         self._instrumentation.history_grew(claim.instance_id, commit.history_length, execution.history_length)
-        self._cancel_withdrawn(turn)
-        self._lookout.expect(due_of(turn))
-        if makes_work(turn):
-            self._lookout.inbox = True
-        if leaves_tasks(turn, commit.eager):
-            self._lookout.tasks = True
+        after = aftermath_of(turn, commit.eager)
+        self._cancel_withdrawn(turn, after)
+        self._lookout.expect(after.due)
+        self._lookout.inbox |= after.makes_work
+        self._lookout.tasks |= after.leaves_tasks
         if turn.ended is not None:
             execution.close()
             self._ledger.drop(claim.id)
             return []
         started = [
-            Attempt(task, self._clock.monotonic(), execution.step_at(task.key.seq), execution)
-            for task in tasks_of(turn, commit.eager)
+            Attempt(task, self._clock.monotonic(), execution.step_at(task.key.seq), execution) for task in after.started
         ]
         place = Place(claim.lease_token, execution.history_length, claim.execution_number)
         self._instrumentation.count("cache_evictions", self._hot.put(claim.id, place, execution))
@@ -333,18 +330,12 @@ class Dispatcher:
             self._ledger.drop(claim.id)
         return started
 
-    def _cancel_withdrawn(self, turn: Turn) -> None:
+    def _cancel_withdrawn(self, turn: Turn, after: Aftermath) -> None:
         """Ask activities that run here to stop where the turn deleted their tasks."""
-        instance, execution = turn.claim.id, turn.claim.execution_number
         if isinstance(turn.ended, OrchestrationFailed | OrchestrationCanceled):
-            self._ledger.cancel_execution(instance, execution)
-            return
-        facts = (event.fact for event in turn.events)
-        self._ledger.cancel(
-            TaskKey(instance, execution, fact.scheduled_seq)
-            for fact in facts
-            if isinstance(fact, ActivityCancelRequested)
-        )
+            self._ledger.cancel_execution(turn.claim.id, turn.claim.execution_number)
+        elif after.withdrawn:
+            self._ledger.cancel(after.withdrawn)
 
     def _block(self, turns: list[Turn]) -> None:
         refused = [(turn.claim, turn.failure) for turn in turns if turn.failure is not None]
