@@ -13,11 +13,13 @@ from ..engine.errors import InvalidArgument
 from ..registry import Registry, default
 from ..store.filters import InstanceFilter
 from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
+from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
 from ..store.retention import DeleteResult, PruneOptions, PruneResult
 from ..store.workers import WorkerRecord
 from .base import system_clock
 from .operating import Inspecting, Retaining, Steering
+from .promising import Promising
 from .reading import Reading
 from .records import OrchestrationStatus, StartResult
 from .starting import Starting
@@ -36,6 +38,7 @@ __all__ = [
     "InstanceTree",
     "OrchestrationStats",
     "OrchestrationStatus",
+    "PromiseRecord",
     "PruneOptions",
     "PruneResult",
     "QueueDepths",
@@ -47,7 +50,7 @@ __all__ = [
 ]
 
 
-class Client(Starting, Reading, Watching, Steering, Inspecting, Retaining, Surveying, Traces):
+class Client(Starting, Promising, Reading, Watching, Steering, Inspecting, Retaining, Surveying, Traces):
     """Everything a caller may ask of instances. Holds no connection: it uses that of the calling thread.
 
     Args:

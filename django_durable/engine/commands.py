@@ -14,6 +14,7 @@ from .errors import Difference, Failure
 from .events import Fact, Payload
 
 if TYPE_CHECKING:
+    from .decoding import As
     from .steps import LocalStep
 
 
@@ -139,6 +140,32 @@ class UnsubscribeQueue(Command):
     fact_type = events.QueueSubscriptionCanceled
     compared = ("subscribed_seq",)
     subscribed_seq: int
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CreatePromise(Command):
+    """`answered_as` is what its result is decoded as; its schema is recorded, for whoever is asked."""
+
+    fact_type = events.PromiseCreated
+    answers = (events.PromiseCompleted, events.PromiseFailed, events.PromiseExpired)
+    compared = ("name", "promise_id", "question", "assignee", "deadline_ms")
+    name: str
+    promise_id: str
+    answered_as: As
+    question: Payload | None = None
+    assignee: str | None = None
+    deadline_ms: int | None = None
+
+    def record(self, moment: Moment) -> Fact:
+        answer = None if self.question is None else self.answered_as.schema()
+        return events.PromiseCreated(**{name: getattr(self, name) for name in self.compared}, answer=answer)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class WithdrawPromise(Command):
+    fact_type = events.PromiseWithdrawn
+    compared = ("created_seq",)
+    created_seq: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -289,6 +316,8 @@ def cancellation(command: Command, seq: int) -> Command:
             return UnsubscribeExternal(subscribed_seq=seq)
         case SubscribeQueue():
             return UnsubscribeQueue(subscribed_seq=seq)
+        case CreatePromise():
+            return WithdrawPromise(created_seq=seq)
         case ScheduleSubOrchestration(instance_id=child):
             return CancelSubOrchestration(scheduled_seq=seq, instance_id=child)
         case _:

@@ -21,6 +21,7 @@ from .errors import InvalidArgument
 from .events import OrchestrationStarted, Payload
 from .futures import DurableFuture, apply_retry, checked_session_id
 from .program import ActivityCallee, OrchestrationCallee
+from .promises import PromiseVerbs
 from .retry import RetryPolicy
 from .steps import LocalStep, recorded_arguments
 from .tracing import ReplaySilentLogger
@@ -36,7 +37,7 @@ GET_KV_VALUE = "django_durable:get_kv_value"
 """Reserved name of the built-in activity behind `get_kv_value_from_instance`."""
 
 
-class OrchestrationContext:
+class OrchestrationContext(PromiseVerbs):
     """What an orchestration gets as its first argument.
 
     Attributes:
@@ -346,7 +347,10 @@ class OrchestrationContext:
 
     def new_guid(self) -> DurableFuture[str]:
         """Return a resolved future of a UUID that is new for every call and the same on every replay."""
-        return self._program.resolved(str(uuid.UUID(int=self._guids.getrandbits(128), version=4)))
+        return self._program.resolved(self._new_guid())
+
+    def _new_guid(self) -> str:
+        return str(uuid.UUID(int=self._guids.getrandbits(128), version=4))
 
     def patched(self, patch_id: str) -> bool:
         """Tell whether this execution may run the code behind a change.

@@ -5,6 +5,7 @@ Decoders are data, so that a future that waits can be stored in a checkpoint.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,10 @@ class As:
 
     def __call__(self, payload: Payload) -> Any:
         return self.codec.decode(payload, self.type)
+
+    def schema(self) -> str:
+        """Return the JSON Schema of the type, as text."""
+        return json.dumps(self.codec.schema(self.type), separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

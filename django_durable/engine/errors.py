@@ -9,6 +9,8 @@
     |   |-- LimitExceeded           also a ValueError
     |   |-- WaitTimeout             also a TimeoutError
     |   |-- WaitInsideTransaction
+    |   |-- PromiseNotFound         also a LookupError
+    |   |-- PromiseSettled
     |   `-- WrongDatabase
     |-- AuthorError                 the orchestration or activity code is wrong: change the code
     |   |-- NotRegistered           also a LookupError
@@ -30,6 +32,8 @@
         |-- ActivityError
         |   `-- ActivityTimeout     also a TimeoutError
         |-- SubOrchestrationError
+        |-- PromiseError
+        |   `-- PromiseExpired      also a TimeoutError
         `-- OrchestrationFailed     raised by clients that ask for an output
 
 Operator mistakes are `django.core.exceptions.ImproperlyConfigured`, mostly through system checks.
@@ -126,6 +130,33 @@ class WaitInsideTransaction(CallerError):
 
 class WrongDatabase(CallerError):
     """The call names, or runs in a transaction of, another database than the one that holds the instances."""
+
+
+class PromiseNotFound(CallerError, LookupError):
+    """The execution that an instance is in has made no such promise."""
+
+    def __init__(self, instance_id: str, promise_id: str) -> None:
+        self.instance_id = instance_id
+        self.promise_id = promise_id
+        super().__init__(
+            f"Instance {instance_id!r} has no promise {promise_id!r}. Check the id; promises of an earlier execution "
+            f"can no longer be settled."
+        )
+
+
+class PromiseSettled(CallerError):
+    """Somebody else was first, or nobody waits for it any more; `outcome` says which."""
+
+    def __init__(self, instance_id: str, promise_id: str, outcome: str, settled_by: str | None = None) -> None:
+        self.instance_id = instance_id
+        self.promise_id = promise_id
+        self.outcome = outcome
+        self.settled_by = settled_by
+        by = f" by {settled_by}" if settled_by else ""
+        super().__init__(
+            f"The promise {promise_id!r} of instance {instance_id!r} was {outcome}{by} already. It is settled once; "
+            f"nothing was changed."
+        )
 
 
 class AuthorError(DurableError):
@@ -380,6 +411,14 @@ class ActivityTimeout(ActivityError, TimeoutError):
 
 class SubOrchestrationError(OutcomeError):
     """A child failed, was canceled or terminated, or could not be started."""
+
+
+class PromiseError(OutcomeError):
+    """A promise was failed by whoever could have kept it."""
+
+
+class PromiseExpired(PromiseError, TimeoutError):
+    """Nobody settled the promise before its deadline."""
 
 
 class OrchestrationFailed(OutcomeError):

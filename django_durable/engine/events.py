@@ -24,6 +24,11 @@ from .facts import Payload as Payload
 from .facts import failure_from_payload as failure_from_payload
 from .facts import failure_to_payload as failure_to_payload
 from .facts import layout_of
+from .promisefacts import PromiseCompleted as PromiseCompleted
+from .promisefacts import PromiseCreated as PromiseCreated
+from .promisefacts import PromiseExpired as PromiseExpired
+from .promisefacts import PromiseFailed as PromiseFailed
+from .promisefacts import PromiseWithdrawn as PromiseWithdrawn
 
 ENGINE_VERSION = 1
 """What executions started from now on record; one that records a later version cannot be replayed by this engine."""

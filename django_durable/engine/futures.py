@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .arguments import checked_text
-from .commands import Command, ScheduleActivity
+from .commands import Command, CreatePromise, ScheduleActivity
 from .durations import Duration, milliseconds
 from .errors import InvalidArgument, text_of
 from .loop import OrchestrationFuture, OrchestrationLoop
@@ -85,6 +85,18 @@ class DurableFuture(OrchestrationFuture[T]):
         if total is not None:
             command.schedule_to_close_ms = _positive(total, "total")
         return self
+
+    @property
+    def promise_id(self) -> str:
+        """What the outside calls this promise, or request: give it, with the instance id, to whoever is to settle it.
+
+        Raises: InvalidArgument: it is the future of something else.
+        """
+        if not isinstance(self.command, CreatePromise):
+            raise InvalidArgument(
+                f"Only promises and requests have a promise id; {self.what or 'this future'} is none."
+            )
+        return self.command.promise_id
 
     def _refinable(self, verb: str) -> ScheduleActivity:
         if not isinstance(self.command, ScheduleActivity):

@@ -14,7 +14,15 @@ from typing import Any
 
 from . import commands, events
 from .commands import Command, cancellation
-from .errors import ActivityError, ActivityTimeout, SubOrchestrationError
+from .errors import (
+    ActivityError,
+    ActivityTimeout,
+    Failure,
+    PromiseError,
+    PromiseExpired,
+    SubOrchestrationError,
+    type_name,
+)
 from .events import CarriedEvent, Fact, HistoryEvent, Payload
 from .futures import DurableFuture
 from .steps import LocalStep
@@ -93,7 +101,7 @@ class Outstanding:
         match fact:
             case events.ActivityCompleted(result=payload) | events.SubOrchestrationCompleted(result=payload):
                 future.resolve(payload)
-            case events.QueueEventDelivered(payload=payload):
+            case events.QueueEventDelivered(payload=payload) | events.PromiseCompleted(result=payload):
                 future.resolve(payload)
             case events.TimerFired():
                 future.resolve(None)
@@ -102,6 +110,11 @@ class Outstanding:
                 future.reject(kind(future.what, failure))
             case events.SubOrchestrationFailed(failure=failure):
                 future.reject(SubOrchestrationError(future.what, failure))
+            case events.PromiseFailed(failure=failure):
+                future.reject(PromiseError(future.what, failure))
+            case events.PromiseExpired():
+                late = Failure(type_name(PromiseExpired), "Its deadline has passed.")
+                future.reject(PromiseExpired(future.what, late))
 
     def _take(self, seq: int) -> DurableFuture[Any]:
         """Close what is open at `seq` and return its future."""

@@ -86,6 +86,9 @@ class Codec(Protocol):
 
     def decode(self, payload: Payload, type: Any = Any) -> Any: ...
 
+    def schema(self, type: Any) -> dict[str, Any]:
+        """Return the JSON Schema of a type; an empty one, which allows everything, where it has none."""
+
     @property
     def plain(self) -> Codec:
         """The codec for what is stored as it is: what activities write, and what is made to be shown."""

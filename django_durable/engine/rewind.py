@@ -7,7 +7,7 @@ and drops the rest, as if it had not happened, with one exception: what the outs
 * Activities and children that had completed are not run again if they were scheduled in what is kept: their completion
   is delivered again. So are timers that fired and external events; queue messages go back to their queue.
 * Failures and cancel requests are what the operator goes back behind: they are dropped. Their activities and children,
-  and all others that the kept events leave open, are run again.
+  and all others that the kept events leave open, are run again; so are promises asked for again that failed or expired.
 
 `good_point` finds the event to go back to where nobody names one. It never goes back behind work that the code asked
 for after it had learned of its failure: a saga that has compensated cannot be un-compensated.
@@ -29,18 +29,25 @@ from .events import (
     HistoryEvent,
     OrchestrationStarted,
     Payload,
+    PromiseCreated,
     StoredValue,
     SubOrchestrationScheduled,
     TimerCreated,
 )
 
-CAUSES = (events.ActivityFailed, events.SubOrchestrationFailed, events.OrchestrationCancelRequested)
+CAUSES = (
+    events.ActivityFailed,
+    events.SubOrchestrationFailed,
+    events.PromiseFailed,
+    events.PromiseExpired,
+    events.OrchestrationCancelRequested,
+)
 """Facts from outside that make code end badly; never delivered again."""
 
-_REPEATED = (events.ActivityCompleted, events.SubOrchestrationCompleted, events.TimerFired)
+_REPEATED = (events.ActivityCompleted, events.SubOrchestrationCompleted, events.TimerFired, events.PromiseCompleted)
 _LASTING = (SubOrchestrationScheduled, events.OrchestrationChained)
 _WORK = (ActivityScheduled, *_LASTING)
-_WAITS = (TimerCreated, events.ExternalSubscribed, events.QueueSubscribed)
+_WAITS = (TimerCreated, events.ExternalSubscribed, events.QueueSubscribed, PromiseCreated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Rewind:
         started: The first fact of the history, with the identity that its last event was recorded under.
         repeated: Facts from outside to deliver again, in order.
         queued: `(queue, payload)` of messages to put back, in order, before those that nobody has taken.
-        activities, timers, children: What the kept events leave open and nothing in `repeated` answers.
+        activities, timers, children, promises: What the kept events leave open and nothing in `repeated` answers.
         key_values, custom_status: As of the last event that is kept.
         reserved: Ids, chosen by the code, of children that were started after it.
     """
@@ -76,6 +83,7 @@ class Rewind:
     activities: tuple[tuple[int, ActivityScheduled], ...]
     timers: tuple[tuple[int, TimerCreated], ...]
     children: tuple[Child, ...]
+    promises: tuple[tuple[int, PromiseCreated], ...]
     key_values: dict[str, StoredValue]
     custom_status: Payload | None
     reserved: tuple[str, ...]
@@ -160,6 +168,7 @@ def rewind(history: Sequence[HistoryEvent], from_event: int) -> Rewind:
             for seq, fact in still_open
             if isinstance(fact, SubOrchestrationScheduled)
         ),
+        promises=tuple((seq, fact) for seq, fact in still_open if isinstance(fact, PromiseCreated)),
         key_values=entries,
         custom_status=custom_status,
         reserved=tuple(
@@ -190,7 +199,11 @@ def _origin(history: Sequence[HistoryEvent]) -> HistoryEvent | None:
         match event.fact:
             case events.OrchestrationCancelRequested() if isinstance(end, events.OrchestrationCanceled):
                 return event
-            case events.ActivityFailed(failure=failure) | events.SubOrchestrationFailed(failure=failure):
+            case (
+                events.ActivityFailed(failure=failure)
+                | events.SubOrchestrationFailed(failure=failure)
+                | events.PromiseFailed(failure=failure)
+            ):
                 # The end's traceback is that of the orchestration.
                 if isinstance(end, events.OrchestrationFailed) and str(end.failure) == str(failure):
                     return event

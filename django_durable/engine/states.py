@@ -40,6 +40,16 @@ class ExecutionStatus(StrEnum):
     CONTINUED_AS_NEW = "ContinuedAsNew"
 
 
+class PromiseOutcome(StrEnum):
+    """What became of a promise."""
+
+    OPEN = ""
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    EXPIRED = "Expired"
+    WITHDRAWN = "Withdrawn"
+
+
 class Move(StrEnum):
     """Everything that may change the status of an instance, by who asks for it."""
 

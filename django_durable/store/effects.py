@@ -17,6 +17,7 @@ from ..engine.durations import from_epoch_ms
 from ..engine.events import HistoryEvent, failure_to_payload
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from .inbox import Delivery
+from .promiserows import expiry_of, new_promise
 from .records import TaskKey, TurnCommit
 from .spans import SpanOf
 from .starts import NewInstance, new_seed
@@ -57,6 +58,8 @@ class Effects:
         children: Commit, seq and fact of each child to start.
         ended, continued: Turns that ended their instance, and those that ended only their execution.
         checkpoints: `(instance, execution, seq, state)` of executions that go on.
+        promises: Rows of promises to insert, in the order of `promises.COLUMNS`.
+        withdrawn, expired: `(instance, execution, seq)` of promises; an expired one must still be open.
         offers_work: Whether tasks are left for any worker to claim.
     """
 
@@ -80,6 +83,9 @@ class Effects:
     continued: list[TurnCommit] = field(default_factory=list)
     checkpoints: list[Row] = field(default_factory=list)
     spans: list[SpanOf] = field(default_factory=list)
+    promises: list[Row] = field(default_factory=list)
+    withdrawn: list[TaskKey] = field(default_factory=list)
+    expired: list[TaskKey] = field(default_factory=list)
     offers_work: bool = False
 
     def add(self, commit: TurnCommit) -> None:
@@ -131,6 +137,8 @@ class Effects:
             case events.TimerCanceled(timer_seq=seq):
                 if timers.pop(seq, None) is None:
                     self.canceled_timers.append(TaskKey(pk, execution, seq))
+            case events.PromiseCreated() | events.PromiseWithdrawn() | events.PromiseExpired():
+                self._add_promise(TaskKey(pk, execution, event.seq), event.recorded_at, fact, timers)
             case events.SubOrchestrationScheduled():
                 self.children.append((commit, event.seq, fact))
             case events.SubOrchestrationCancelRequested(scheduled_seq=seq):
@@ -154,6 +162,20 @@ class Effects:
             *(int(eager), self.moment(self.now + self.lease if eager else self.now)),
             *(EAGER_TOKEN if eager else 0, self.worker_id if eager else None),
         )
+
+    def _add_promise(self, key: TaskKey, recorded_at: datetime, fact: events.Fact, timers: dict[int, Delivery]) -> None:
+        pk, execution, seq = key
+        match fact:
+            case events.PromiseCreated(deadline_ms=deadline):
+                self.promises.append(new_promise(key, fact, recorded_at, self.moment))
+                if deadline is not None:
+                    timers[seq] = expiry_of(key, deadline, recorded_at)
+            case events.PromiseWithdrawn(created_seq=created):
+                if timers.pop(created, None) is None:
+                    self.canceled_timers.append(TaskKey(pk, execution, created))
+                self.withdrawn.append(TaskKey(pk, execution, created))
+            case events.PromiseExpired(created_seq=created):
+                self.expired.append(TaskKey(pk, execution, created))
 
     def _continue(self, commit: TurnCommit) -> None:
         assert commit.next_start is not None

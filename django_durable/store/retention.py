@@ -206,6 +206,7 @@ _TABLES: tuple[type[Any], ...] = (
     models.Instance,
     models.InboxMessage,
     models.QueuedEvent,
+    models.Promise,
     models.KeyValue,
     models.TraceSpan,
     models.HistoryEvent,
@@ -238,6 +239,7 @@ def _prune(ids: Collection[int], options: PruneOptions, using: str) -> PruneResu
         old = Exists(prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("execution_number")))
         trees.delete_rows(models.TraceSpan.objects.using(using).filter(old, instance__in=part))
         events += trees.delete_rows(models.HistoryEvent.objects.using(using).filter(old, instance__in=part))
+        trees.delete_rows(models.Promise.objects.using(using).filter(old, instance__in=part))
         old = Exists(prunable.filter(instance=OuterRef("instance_id"), number=OuterRef("number")))
         executions += trees.delete_rows(models.Execution.objects.using(using).filter(old, instance__in=part))
     return PruneResult(instances_processed=len(ids), executions_deleted=executions, events_deleted=events)

@@ -14,10 +14,11 @@ from ..engine.errors import LeaseLost
 from ..engine.events import ExternalEvent, Fact, TimerFired
 from ..engine.rewind import Rewind
 from ..engine.states import ExecutionStatus, Move, resumed_status, sources
-from ..models import ActivityTask, Execution, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
+from ..models import ActivityTask, Execution, HistoryEvent, InboxMessage, Instance, KeyValue, Promise, QueuedEvent
 from . import sql
 from .effects import TASK, new_task
 from .inbox import Delivery, deliver
+from .promiserows import COLUMNS, expiry_of, new_promise
 from .records import TaskKey
 
 _IDS = "pk bigint"
@@ -69,6 +70,7 @@ def write(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution], m
     _restore_entries(connection, executions)
     _put_messages_back(connection, executions, at)
     _insert_tasks(connection, executions, now)
+    _ask_again(connection, executions, now)
     _deliver(connection, executions, now)
 
 
@@ -161,6 +163,15 @@ def _insert_tasks(connection: BaseDatabaseWrapper, executions: Sequence[NewExecu
     sql.insert_rows(connection, ActivityTask, TASK, rows)
 
 
+def _ask_again(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution], now: datetime) -> None:
+    """Open promises anew, with all of their time."""
+    opened = [
+        (TaskKey(each.instance, each.number, seq), fact) for each in executions for seq, fact in each.rewind.promises
+    ]
+    rows = [new_promise(key, fact, now, lambda value: sql.moment(connection, value)) for key, fact in opened]
+    sql.insert_rows(connection, Promise, COLUMNS, rows)
+
+
 def _deliver(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution], now: datetime) -> None:
     """Deliver what the executions are told. Of what was in the inboxes, only external events mean something to them."""
     sql.execute(
@@ -182,7 +193,12 @@ def _messages(new: NewExecution, now: datetime) -> list[Delivery]:
     timers = [
         told(TimerFired(timer_seq=seq), max(now, from_epoch_ms(timer.fire_at_ms))) for seq, timer in new.rewind.timers
     ]
-    return [told(new.first), *map(told, new.rewind.repeated), *timers, *map(told, new.answers)]
+    deadlines = [
+        expiry_of(TaskKey(new.instance, new.number, seq), fact.deadline_ms, now)
+        for seq, fact in new.rewind.promises
+        if fact.deadline_ms is not None
+    ]
+    return [told(new.first), *map(told, new.rewind.repeated), *timers, *deadlines, *map(told, new.answers)]
 
 
 def _chosen(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution]) -> str:

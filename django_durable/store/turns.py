@@ -35,6 +35,7 @@ from . import sql, succession
 from .checkpoints import write_checkpoints
 from .effects import TASK, Effects, end_of, shows
 from .inbox import deliver
+from .promises import write_promises
 from .records import TurnCommit, TurnOutcome
 from .spans import write_spans
 from .transactions import write_transaction
@@ -116,6 +117,7 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         _write_entries(connection, effects)
         write_checkpoints(connection, effects.checkpoints)
         write_spans(connection, effects.spans, locked=True)
+        write_promises(connection, effects)
         succession.carry_out(connection, effects, committed)
         deliver(connection, effects.deliveries, now)
         due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)
@@ -208,11 +210,12 @@ def _cancel(connection: BaseDatabaseWrapper, effects: Effects) -> None:
         sql.execute(
             connection,
             f"""
-            DELETE FROM {sql.table(InboxMessage)} WHERE kind = %s AND (instance_id, execution_number, source_seq) IN (
+            DELETE FROM {sql.table(InboxMessage)}
+            WHERE kind IN (%s, %s) AND (instance_id, execution_number, source_seq) IN (
                 SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE, len(timers))}
             )
             """,
-            [events.TimerFired.__name__, sql.pack(_PLACE, timers)],
+            [events.TimerFired.__name__, events.PromiseExpired.__name__, sql.pack(_PLACE, timers)],
         )
 
 

@@ -79,6 +79,9 @@ BY_ID = {
     "get_execution_info": (),
     "read_execution_history": (),
     "get_orchestration_stats": (),
+    "complete_promise": ("promise",),
+    "fail_promise": ("promise", "no"),
+    "get_promise": ("promise",),
     "retry_instance": (),
     "fork_instance": ("copy",),
     "delete_instance": (),
@@ -117,6 +120,7 @@ def test_the_methods_that_take_an_id_are_all_here(client):
         *BY_ID,
         "get_kv_value_typed",
         "wait_for_kv_value_typed",
+        "list_requests",  # A filter there.
     }
 
 

@@ -26,6 +26,7 @@ from django_durable.engine.retry import RetryPolicy
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True)
 class JsonCodec:
     def encode(self, value: Any) -> str:
         try:
@@ -36,6 +37,9 @@ class JsonCodec:
     def decode(self, payload: str, type: Any = Any) -> Any:
         value = json.loads(payload)
         return value if type is Any or value is None else type(value)
+
+    def schema(self, type: Any) -> dict[str, Any]:
+        return {} if type is Any else {"type": type.__name__}
 
     @property
     def plain(self) -> JsonCodec:

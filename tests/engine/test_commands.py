@@ -7,8 +7,11 @@ import pytest
 
 from django_durable.engine import commands, events
 from django_durable.engine.commands import COMMAND_FACTS, Command, Moment, cancellation, describe_fact
+from django_durable.engine.decoding import As
 from django_durable.engine.errors import Difference, Failure
 from django_durable.engine.events import FACTS, TERMINAL_FACTS, Fact
+
+from .support import JsonCodec
 
 MOMENT = Moment(seq=3, now_ms=1000, instance_id="i", execution=1)
 FAILURE = Failure("ValueError", "no")
@@ -21,6 +24,10 @@ EXAMPLES: list[Command] = [
     commands.UnsubscribeExternal(subscribed_seq=2),
     commands.SubscribeQueue(queue="q"),
     commands.UnsubscribeQueue(subscribed_seq=2),
+    commands.CreatePromise(
+        name="n", promise_id="p", answered_as=As(JsonCodec()), question="1", assignee="a", deadline_ms=5
+    ),
+    commands.WithdrawPromise(created_seq=2),
     commands.ScheduleSubOrchestration(
         name="n", version="1.0.0", input="1", requested_version="1.0.0", requested_instance_id="c"
     ),
@@ -59,6 +66,9 @@ def test_every_fact_is_recorded_of_a_command_or_comes_from_outside() -> None:
         "QueueEventDelivered",
         "SubOrchestrationCompleted",
         "SubOrchestrationFailed",
+        "PromiseCompleted",
+        "PromiseFailed",
+        "PromiseExpired",
     }
 
     assert set(FACTS) - {each.__name__ for each in COMMAND_FACTS} == outside
@@ -130,6 +140,7 @@ CANCELABLE = {
     "ScheduleActivity": events.ActivityCancelRequested(scheduled_seq=7),
     "CreateTimer": events.TimerCanceled(timer_seq=7),
     "SubscribeExternal": events.ExternalSubscriptionCanceled(subscribed_seq=7),
+    "CreatePromise": events.PromiseWithdrawn(created_seq=7),
     "SubscribeQueue": events.QueueSubscriptionCanceled(subscribed_seq=7),
     "ScheduleSubOrchestration": events.SubOrchestrationCancelRequested(scheduled_seq=7, instance_id=""),
 }

@@ -133,6 +133,25 @@ LAYOUTS: list[tuple[Fact, tuple[Any, ...]]] = [
         events.OrchestrationChained(name="n", version="1.0.0", instance_id="c", input="1", requested_version="1.0.0"),
         ("n", None, "1", '{"version":"1.0.0","instance_id":"c","requested_version":"1.0.0"}'),
     ),
+    (
+        events.PromiseCreated(
+            name="n", promise_id="p", question="1", answer='{"type":"integer"}', assignee="a", deadline_ms=5
+        ),
+        (
+            "n",
+            None,
+            "1",
+            '{"promise_id":"p","answer":"{\\"type\\":\\"integer\\"}","assignee":"a","deadline_ms":5}',
+        ),
+    ),
+    (events.PromiseCreated(name="n", promise_id="p"), ("n", None, None, '{"promise_id":"p"}')),
+    (
+        events.PromiseCompleted(created_seq=2, result="1", settled_by="a"),
+        (None, 2, "1", '{"settled_by":"a"}'),
+    ),
+    (events.PromiseFailed(created_seq=2, failure=FAILURE), (None, 2, STORED_FAILURE, None)),
+    (events.PromiseExpired(created_seq=2), (None, 2, None, None)),
+    (events.PromiseWithdrawn(created_seq=2), (None, 2, None, None)),
     (events.CustomStatusUpdated(value=None), (None, None, None, None)),
     (events.KeyValueSet(key="k", value="1"), ("k", None, "1", None)),
     (events.KeyValueCleared(key="k"), ("k", None, None, None)),

@@ -117,6 +117,18 @@ def forgets(ctx):
         yield ctx.schedule_timer(5)
 
 
+def asks(ctx):
+    told = []
+    for n in range(4):
+        promise = ctx.create_future(name=f"promise {n}")
+        try:
+            won = yield ctx.race(promise, ctx.request(n, deadline=1000), ctx.schedule_timer(100))
+        except OutcomeError as error:
+            won = error.message
+        told.append([promise.promise_id, won])
+    return told
+
+
 # Orchestrations of plain asyncio.
 
 
@@ -181,7 +193,7 @@ async def workers(ctx):
 
 TOLD = [
     (in_style(each, style), style)
-    for each in (fan_out, races, entries, mailbox, compensates, forgets)
+    for each in (fan_out, races, entries, mailbox, compensates, forgets, asks)
     for style in STYLES
 ]
 STORIES = [story for story, _ in TOLD] + [first_completed, groups, workers]
@@ -235,6 +247,11 @@ def answers(command: Fact, seq: int, pick: int) -> Iterator[Fact]:
                 yield events.ActivityFailed(scheduled_seq=seq, failure=failure, timed_out=pick % 2 == 0)
         case events.TimerCreated():
             yield events.TimerFired(timer_seq=seq)
+        case events.PromiseCreated():
+            yield events.PromiseCompleted(created_seq=seq, result=payload)
+            yield events.PromiseExpired(created_seq=seq)
+            if pick % 3 == 1:
+                yield events.PromiseFailed(created_seq=seq, failure=failure)
         case events.SubOrchestrationScheduled():
             yield events.SubOrchestrationCompleted(scheduled_seq=seq, result=payload)
             if pick % 3 == 1:

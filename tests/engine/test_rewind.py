@@ -58,14 +58,16 @@ def test_every_step_can_be_gone_back_to_and_what_comes_of_it_replays(story: Any,
 @law
 @given(picks=choices)
 def test_what_is_open_at_a_point_is_what_the_code_waits_for_there(story: Any, picks: list[int]) -> None:
-    kinds = {events.ActivityScheduled, events.TimerCreated, events.SubOrchestrationScheduled}
+    kinds = {events.ActivityScheduled, events.TimerCreated, events.SubOrchestrationScheduled, events.PromiseCreated}
     for history in Drive(story, picks, step=timedelta(milliseconds=70)).histories:
         for step in arrivals(history):
             plan = rewind(history, step.seq)
             execution = Execution.replay(FakeEnvironment(story), history[: plan.kept])
             waiting = {seq for seq, _ in execution.waiting_for() if type(history[seq - 1].fact) in kinds}
             told = {fact.source_seq for fact in plan.repeated if fact.source_seq is not None}
-            again = {seq for seq, _ in (*plan.activities, *plan.timers)} | {child.seq for child in plan.children}
+            again = {seq for seq, _ in (*plan.activities, *plan.timers, *plan.promises)} | {
+                child.seq for child in plan.children
+            }
             assert waiting == told | again
             assert not told & again
             assert not any(isinstance(fact, CAUSES) for fact in plan.repeated)
