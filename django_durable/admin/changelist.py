@@ -21,6 +21,7 @@ from .. import redaction
 from ..client.viewing import client
 from ..engine.states import RuntimeStatus
 from ..models import STATUS_LABELS
+from ..permissions import current_permissions
 from .text import last_part
 
 OLDER, NEWER = "older", "newer"
@@ -56,7 +57,9 @@ class KeysetChangeList(ChangeList):
         if rows and more_older:
             self.older = self.get_query_string({OLDER: str(rows[-1].pk)})
         self.newest = self.get_query_string() if place else None
-        rows = redaction.shown(rows)
+        # A page may be short of those that the project's rules hide; how many there are is not told by any page.
+        rules = current_permissions()
+        rows = redaction.shown([row for row in rows if rules.can_view(request.user, row)])
         queued = client.count_queued_events([row.pk for row in rows])
         for row in rows:
             row.queued = queued.get(row.pk, 0)

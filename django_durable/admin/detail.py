@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -101,13 +101,21 @@ class Outcome:
     traceback: str
 
 
-def page_of(instance: Instance, *, execution: int | None, before: int | None, payloads: bool) -> dict[str, Any]:
+def page_of(
+    instance: Instance,
+    *,
+    execution: int | None,
+    before: int | None,
+    payloads: bool,
+    sees: Callable[[Relative], bool],
+) -> dict[str, Any]:
     """Return the context of an instance's page.
 
     Args:
         execution: Number of the one to show, None for the current one.
         before: The table of events ends before this seq.
         payloads: Whether whoever looks may see payloads.
+        sees: Whether whoever looks may see a member of its tree.
     """
     number = execution or instance.execution_number
     instance = redaction.shown(instance)
@@ -119,13 +127,14 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         bounds=BOUNDS,
         instance_id=instance.instance_id,
     )
+    relatives = [each for each in survey.relatives if each.id == instance.pk or sees(each)]
     shown = next((each for each in survey.executions if each.number == number), None)
     now = survey.read_at
     found, waits = spans.spans_of(survey.outline, now)
     found = spans.with_traced(found, survey.spans, now)
     live = RuntimeStatus(instance.runtime_status) not in TERMINAL
     current = number == instance.execution_number
-    ids = {each.instance_id: each.id for each in survey.relatives}
+    ids = {each.instance_id: each.id for each in relatives}
     return {
         "instance": instance,
         "pill": text.pill(instance.runtime_status),
@@ -152,7 +161,7 @@ def page_of(instance: Instance, *, execution: int | None, before: int | None, pa
         "output": text.payload(shown.output) if shown and payloads else None,
         "outcome": _outcome(instance, shown, payloads),
         "payloads": payloads,
-        "tree": _tree(survey.relatives, instance, now),
+        "tree": _tree(relatives, instance, now),
         "tree_is_cut": len(survey.relatives) >= BOUNDS.rows,
         "entries": [
             (each, text.payload(each.value) if payloads else None, text.moment(each.updated_at))

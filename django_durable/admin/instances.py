@@ -19,13 +19,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..client.viewing import client
-from ..engine.errors import DurableError, NotRegistered
+from ..engine.errors import DurableError, InstanceNotFound, NotRegistered
 from ..models import Instance
+from ..permissions import Right, current_permissions
 from ..store.filters import starting_with
 from ..store.transactions import commits_alone
 from . import changelist, detail, overview, text
 from .forms import StartForm
-from .operations import OPERATIONS, RIGHTS, Operation
+from .operations import OPERATIONS, Operation
+from .rights import GuardedAdmin
 
 AT_ONCE = 1_000
 """Most instances of one action."""
@@ -45,13 +47,8 @@ def action_of(operation: Operation) -> Callable[..., Any]:
     return perform
 
 
-def right(name: str) -> Callable[..., bool]:
-    """Make `has_<name>_permission`, which the admin asks before it offers an action."""
-    return lambda model_admin, request: model_admin.may(request, name)
-
-
 @admin.register(Instance)
-class InstanceAdmin(admin.ModelAdmin):
+class InstanceAdmin(GuardedAdmin):
     """Read-only. Every change goes through the client, and to the admin's log."""
 
     list_display = ("status", "key", "code", "progress", "age")
@@ -77,32 +74,6 @@ class InstanceAdmin(admin.ModelAdmin):
     class Media:
         css = {"all": ["django_durable/admin.css"]}
         js = ["django_durable/admin.js"]
-
-    # Permissions.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The admin's own deletion knows nothing of trees and leases; the operation asks for the same permission.
-        return False
-
-    def may(self, request: HttpRequest, name: str) -> bool:
-        """Tell whether a user has a right; those who may not see instances have none."""
-        return self.has_view_permission(request) and request.user.has_perm(f"django_durable.{RIGHTS[name]}")
-
-    has_start_permission = right("start")
-    has_signal_permission = right("signal")
-    has_cancel_permission = right("cancel")
-    has_terminate_permission = right("terminate")
-    has_suspend_permission = right("suspend")
-    has_retry_permission = right("retry")
-    has_prune_permission = right("prune")
-    has_remove_permission = right("remove")
-    has_payload_permission = right("payload")
 
     # The list.
 
@@ -193,16 +164,20 @@ class InstanceAdmin(admin.ModelAdmin):
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         instance = self.get_queryset(request).select_related("parent", "root").filter(pk=_number(object_id)).first()
-        if instance is None:
+        if instance is None or not self.has_view_permission(request, instance):
             return self._missing(request, object_id)
+        if not self.rules_allow(request, Right.INSPECT, instance):
+            raise PermissionDenied
         page = detail.page_of(
             instance,
             execution=_number(request.GET.get("execution")),
             before=_number(request.GET.get("before")),
-            payloads=self.may(request, "payload"),
+            payloads=self.may(request, "payload", instance),
+            sees=lambda relative: self.rules_allow(request, Right.VIEW, relative),
         )
-        offered = [each for each in OPERATIONS.values() if each.fits(instance) and self.may(request, each.right)]
-        page |= {"operations": offered, "may_signal": self.may(request, "signal")}
+        fitting = [each for each in OPERATIONS.values() if each.fits(instance)]
+        offered = [each for each in fitting if self.may(request, each.right, instance)]
+        page |= {"operations": offered, "may_signal": self.may(request, "signal", instance)}
         return self._page(request, "detail.html", title=instance.instance_id, **page, **(extra_context or {}))
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:
@@ -236,7 +211,7 @@ class InstanceAdmin(admin.ModelAdmin):
         if not self.may(request, operation.right):
             raise PermissionDenied
         instance = self.get_queryset(request).filter(pk=pk).first()
-        if instance is None:
+        if instance is None or not self.has_view_permission(request, instance):
             return self._missing(request, str(pk))
         back = self._address("change", pk)
         form = self._form(operation, request)
@@ -272,6 +247,11 @@ class InstanceAdmin(admin.ModelAdmin):
         errors: list[str] = []
         for instance in instances:
             try:
+                if not self.has_view_permission(request, instance):
+                    raise InstanceNotFound(instance.instance_id)
+                if not self.may(request, operation.right, instance):
+                    errors.append(_("You may not do this to “%(key)s”.") % {"key": instance.instance_id})
+                    continue
                 operation.run(client, instance.instance_id, given)
             except DurableError as error:
                 errors.append(str(error))
@@ -294,9 +274,14 @@ class InstanceAdmin(admin.ModelAdmin):
     def _form(self, operation: Operation, request: HttpRequest, *, bound: bool | None = None) -> Any:
         if operation.form is None:
             return None
+        given = {name: request.GET[name] for name in ("name", "queue") if name in request.GET}
         if bound if bound is not None else request.method == "POST":
-            return operation.form(request.POST)
-        return operation.form(initial={name: request.GET[name] for name in ("name", "queue") if name in request.GET})
+            form = operation.form(request.POST)
+        else:
+            form = operation.form(initial=given)
+        if operation.name == "delete" and not self.may(request, "terminate"):
+            del form.fields["force"]  # Whoever may not end an instance may not delete one that has not ended.
+        return form
 
     def _ask(
         self,
@@ -327,10 +312,13 @@ class InstanceAdmin(admin.ModelAdmin):
         """Choose an orchestration, then give its input."""
         if not self.may(request, "start"):
             raise PermissionDenied
+        rules = current_permissions()
         name, version = request.GET.get("orchestration"), request.GET.get("version") or None
         if not name:
-            listed = [_described(each) for each in client.registry.names]
+            listed = [_described(each) for each in client.registry.names if rules.can_start(request.user, each)]
             return self._page(request, "start.html", title=_("Start an instance"), listed=listed)
+        if not rules.can_start(request.user, name):
+            raise PermissionDenied
         try:
             definition = client.registry.get_orchestration(name, version)
         except NotRegistered as error:

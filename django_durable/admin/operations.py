@@ -203,16 +203,3 @@ DELETE = Operation(
 
 OPERATIONS = {each.name: each for each in (RAISE, ENQUEUE, SUSPEND, RESUME, RETRY, CANCEL, TERMINATE, PRUNE, DELETE)}
 """By name, in the order of the buttons."""
-
-RIGHTS = {
-    "start": "start_instance",
-    "signal": "signal_instance",
-    "cancel": "cancel_instance",
-    "terminate": "terminate_instance",
-    "suspend": "suspend_instance",
-    "retry": "retry_instance",
-    "prune": "prune_instance",
-    "remove": "delete_instance",
-    "payload": "view_payload",
-}
-"""Model permission of each right."""
