@@ -57,16 +57,18 @@ class Command:
         )
 
     def describe(self) -> str:
-        """Return the command as one line for error texts, for example `ActivityScheduled name='charge'`."""
-        shown = " ".join(f"{name}={getattr(self, name)!r:.60}" for name in self.compared)
-        return f"{self.fact_type.__name__} {shown}".rstrip()
+        """Return the command as one line for error texts, for example `ActivityScheduled charge`."""
+        return _line(self.fact_type.__name__, getattr(self, self.fact_type.name_field or "", None))
 
 
 def describe_fact(fact: Fact) -> str:
-    """Return a recorded fact as one line for error texts."""
-    columns = fact.columns()
-    shown = f" {columns.name}" if columns.name else ""
-    return f"{columns.kind}{shown}" + (f" (of event {columns.source_seq})" if columns.source_seq else "")
+    """Return a recorded fact as one line for error texts, in the form of `Command.describe`."""
+    line = _line(fact.kind, fact.columns().name)
+    return f"{line} (of event {fact.source_seq})" if fact.source_seq else line
+
+
+def _line(kind: str, name: str | None) -> str:
+    return f"{kind} {name:.80}" if name else kind
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

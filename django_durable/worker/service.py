@@ -14,11 +14,10 @@ FORCED = 1
 
 
 def serve(worker: Worker, stop: StopRequests) -> bool:
-    """Run a worker on threads until a stop is requested. Call it on the main thread.
+    """Let a worker that was started run until a stop is requested. Call it on the main thread.
 
     Returns: False where the worker ended by itself, which it only does after an error that it logged.
     """
-    worker.start()
     while worker.running and not stop.requested and not orphaned():
         stop.wait(WATCH_SECONDS)
     healthy = worker.running
@@ -27,8 +26,7 @@ def serve(worker: Worker, stop: StopRequests) -> bool:
 
 
 def serve_once(worker: Worker, stop: StopRequests) -> bool:
-    """Run a worker until nothing is due and nothing runs, or a stop is requested. Returns: as `serve`."""
-    worker.start()
+    """Let a worker that was started run until nothing is due or runs, or a stop is requested. Returns: as `serve`."""
     while worker.running and not stop.requested and not worker.wait_until_idle(0.05):
         pass
     healthy = worker.running

@@ -170,8 +170,13 @@ def test_a_command_describes_itself_in_one_line_by_the_name_of_its_fact(command:
     assert "\n" not in command.describe()
 
 
-def test_a_long_input_is_cut_in_a_description() -> None:
-    assert len(commands.ScheduleActivity(name="a", input="1" * 10_000).describe()) < 300
+def test_a_long_name_is_cut_in_a_description() -> None:
+    assert len(commands.ScheduleActivity(name="a" * 10_000, input="1").describe()) < 300
+
+
+@pytest.mark.parametrize("command", EXAMPLES, ids=lambda each: type(each).__name__)
+def test_a_command_is_described_as_what_is_recorded_of_it(command: Command) -> None:
+    assert command.describe() == commands.describe_fact(command.record(MOMENT)).partition(" (of")[0]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,18 @@ def test_once_runs_what_is_due_and_returns(durable_db: None, registry: Registry)
     assert not WorkerRow.objects.exists()
 
 
+def test_it_says_when_it_runs_and_when_it_has_stopped(durable_db: None, registry: Registry, capsys: Any) -> None:
+    call_command("durable_worker", "--once", "--worker-id", "w-1")
+    told = capsys.readouterr().out
+    call_command("durable_worker", "--once", "--worker-id", "w-1", "--verbosity", "0")
+
+    assert told.splitlines() == [
+        "Worker w-1 runs on database 'default', 8 activities at a time.",
+        "Worker w-1 has stopped.",
+    ]
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

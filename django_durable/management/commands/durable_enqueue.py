@@ -7,19 +7,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from ...client.viewing import client
-from .. import arguments
+from .. import arguments, steering
 from ..exits import tells_errors
+from ..steering import Operation
 
 
-class Command(BaseCommand):
+class Command(arguments.OwnVersionOption, BaseCommand):
     """Puts a message into an event queue."""
 
-    help = "Put a message at the end of an event queue of an instance, where it stays until it is dequeued."
+    help = "Put a message at the end of an event queue of instances, where it stays until it is dequeued."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("instance_id", help="To which instance.")
-        parser.add_argument("queue", help="Name of the queue.")
+        steering.add_arguments(parser)
+        parser.add_argument("queue", metavar="QUEUE", help="Name of the queue.")
         parser.add_argument(
             "-d",
             "--data",
@@ -29,5 +30,6 @@ class Command(BaseCommand):
         )
 
     @tells_errors
-    def handle(self, *, instance_id: str, queue: str, data: Any, **options: Any) -> None:
-        client.enqueue_event(instance_id, queue, data)
+    def handle(self, *, queue: str, data: Any, **options: Any) -> None:
+        operation = Operation("tell", "told", steering.LIVE, lambda id: client.enqueue_event(id, queue, data))
+        steering.carry_out(self, operation, options)

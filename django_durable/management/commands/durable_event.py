@@ -7,19 +7,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from ...client.viewing import client
-from .. import arguments
+from .. import arguments, steering
 from ..exits import tells_errors
+from ..steering import Operation
 
 
-class Command(BaseCommand):
+class Command(arguments.OwnVersionOption, BaseCommand):
     """Raises an external event."""
 
     help = "Raise an external event: it goes to the oldest wait for its name, or is kept for the next one."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("instance_id", help="To which instance.")
-        parser.add_argument("name", help="Name of the event.")
+        steering.add_arguments(parser)
+        parser.add_argument("name", metavar="NAME", help="Name of the event.")
         parser.add_argument(
             "-d",
             "--data",
@@ -29,5 +30,6 @@ class Command(BaseCommand):
         )
 
     @tells_errors
-    def handle(self, *, instance_id: str, name: str, data: Any, **options: Any) -> None:
-        client.raise_event(instance_id, name, data)
+    def handle(self, *, name: str, data: Any, **options: Any) -> None:
+        operation = Operation("tell", "told", steering.LIVE, lambda id: client.raise_event(id, name, data))
+        steering.carry_out(self, operation, options)

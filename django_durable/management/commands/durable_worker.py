@@ -5,9 +5,8 @@ from __future__ import annotations
 import atexit
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -23,8 +22,6 @@ from ...worker.service import exit_now, serve, serve_once
 from ...worker.stopping import StopRequests
 from ...worker.supervisor import Supervisor
 from ...worker.worker import Worker
-
-T = TypeVar("T")
 
 RELOAD_SECONDS = 2.0
 """How long activities may go on running when the code has changed and the process is about to be replaced."""
@@ -66,6 +63,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._verbosity = options["verbosity"]
         if options["processes"] < 1:
             raise CommandError(_("--processes is %(found)s, expected at least 1.") % {"found": options["processes"]})
         reload = options["reload"]
@@ -96,21 +94,38 @@ class Command(BaseCommand):
 
     def _run(self, worker: Worker, *, once: bool) -> None:
         with StopRequests(at_second=exit_now) as stop:
-            healthy = self._started(lambda: serve_once(worker, stop) if once else serve(worker, stop))
+            self._start(worker)
+            healthy = serve_once(worker, stop) if once else serve(worker, stop)
+        self._say_stopped(worker)
         if not healthy:
             raise CommandError(_("The worker ended after an error; see the log."))
 
     def _run_reloading(self, worker: Worker) -> None:
         """Run beside the reloader, which owns the main thread and its signals."""
-        self._started(worker.start)
+        self._start(worker)
+        atexit.register(self._say_stopped, worker)  # Called after the next one: the last that was registered is first.
         atexit.register(worker.stop, RELOAD_SECONDS)
         worker.wait_until_ended()
 
-    def _started(self, start: Callable[[], T]) -> T:
+    def _start(self, worker: Worker) -> None:
         try:
-            return start()
+            worker.start()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
+        options = worker.options
+        self._say(
+            _("Worker %(worker)s runs on database '%(database)s', %(slots)s activities at a time.")
+            % {"worker": worker.worker_id, "database": options.using, "slots": options.concurrency}
+        )
+
+    def _say_stopped(self, worker: Worker) -> None:
+        self._say(_("Worker %(worker)s has stopped.") % {"worker": worker.worker_id})
+
+    def _say(self, text: str) -> None:
+        """Write a line at once, also into a pipe. The log has the same, and new projects do not show theirs."""
+        if self._verbosity:
+            self.stdout.write(text)
+            self.stdout.flush()
 
     def _supervise(self, options: dict[str, Any]) -> None:
         base = options["worker_id"] or own_id()
@@ -139,7 +154,7 @@ def command_line(options: dict[str, Any], worker_id: str) -> list[str]:
     entry = Path(sys.argv[0])
     start = [str(entry)] if entry.suffix == ".py" and entry.exists() else ["-m", "django"]
     given = ["--worker-id", worker_id, "--tags", options["tags"], "--no-reload"]
-    for name in ("concurrency", "database", "settings", "pythonpath"):
+    for name in ("concurrency", "database", "settings", "pythonpath", "verbosity"):
         if options.get(name) is not None:
             given += [f"--{name}", str(options[name])]
     return [sys.executable, *start, "durable_worker", *given]

@@ -100,6 +100,33 @@ def test_events_and_messages_reach_the_instance(durable, run):
 
 
 @pytest.mark.parametrize("name", ["event", "enqueue"])
+@pytest.mark.parametrize(
+    ("chosen", "stdin"),
+    [(("a", "b"), None), (("-",), "a\nb\n"), (("--orchestration", "commands.waits", "--yes"), None)],
+)
+def test_several_are_told_at_once(durable, run, name, chosen, stdin):
+    for instance_id in ("a", "b"):
+        client.start_orchestration(instance_id, "commands.waits")
+    channel = "go" if name == "event" else "messages"
+
+    result = run(name, *chosen, channel, "--data", "7", stdin=stdin)
+
+    assert sorted(result.lines) == ["a told", "b told"]
+    durable.run()
+    assert [client.get_output(each)["value"] for each in ("a", "b")] == [7, 7]
+
+
+def test_those_that_cannot_be_told_harm_no_other(durable, run):
+    client.start_orchestration("a", "commands.waits")
+
+    result = run("event", "nobody", "a", "go")
+
+    assert (result.lines, result.code) == (["a told"], 1)
+    assert "There is no instance 'nobody'" in result.err
+    assert "1 of 2 instances not told." in result.err
+
+
+@pytest.mark.parametrize("name", ["event", "enqueue"])
 def test_sending_to_what_has_finished_or_is_not_there_is_refused(durable, run, name):
     client.start_orchestration("a", "commands.old")
     durable.run()
