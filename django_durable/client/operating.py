@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from ..engine.errors import InvalidArgument
 from ..engine.events import HistoryEvent
+from ..engine.verification import Mismatch, mismatch_of
 from ..store import claims, endings, instances, metrics, queries, retention, retries, workers
 from ..store.filters import InstanceFilter
 from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
@@ -162,6 +163,18 @@ class Inspecting(ClientBase):
         """
         return queries.history_of(self._checked_id(instance_id), execution, after=after, limit=limit, using=self.using)
 
+    def verify_instance(self, instance_id: str) -> Mismatch | None:
+        """Replay every execution of an instance against the code that is here, as a worker would, and change nothing.
+
+        Returns: the first place where the code does not fit; None where all of it does.
+        Raises: InstanceNotFound.
+        """
+        for number in self.list_executions(instance_id):
+            history = queries.history_of(instance_id, number, after=0, limit=None, using=self.using)
+            if history and (found := mismatch_of(self.registry.environment, history)) is not None:
+                return found
+        return None
+
     def read_histories(self, places: Collection[tuple[int, int]]) -> dict[int, list[HistoryEvent]]:
         """Return the events of several executions, by surrogate id of their instances, by one query.
 
@@ -196,6 +209,7 @@ class Inspecting(ClientBase):
     aget_execution_info = twin(get_execution_info)
     aread_execution_history = twin(read_execution_history)
     aread_histories = twin(read_histories)
+    averify_instance = twin(verify_instance)
     aget_orchestration_stats = twin(get_orchestration_stats)
     aget_system_metrics = twin(get_system_metrics)
     aget_queue_depths = twin(get_queue_depths)

@@ -1,0 +1,1 @@
+"""What Duron keeps in its `contrib`."""

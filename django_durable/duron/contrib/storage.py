@@ -1,0 +1,5 @@
+"""Storages by Duron's names."""
+
+from ..storage import FileLogStorage, MemoryLogStorage
+
+__all__ = ["FileLogStorage", "MemoryLogStorage"]

@@ -1,0 +1,126 @@
+"""Duron's two decorators."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from ..definitions import Orchestration
+from ..engine.errors import ForbiddenInOrchestration, InvalidArgument
+from ..engine.loop import OrchestrationLoop
+from ..registry import Registry, default
+from .context import Context
+from .contrib.codecs import PydanticCodec
+from .jobs import Job
+from .storage import LogStorage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_config: dict[str, Any] = {"codec": None}
+
+
+def set_config(*, codec: Any = None) -> None:
+    """Set the codec of the durable functions that are decorated from now on: the name of one in `CODECS`."""
+    _config["codec"] = codec
+
+
+class DurableFn(Generic[R]):
+    """A durable function: an orchestration, started through a `Session`, a `Job`, or as any other.
+
+    Attributes:
+        fn: The function that was decorated.
+        orchestration: What it is registered as.
+    """
+
+    def __init__(self, fn: Callable[..., Any], registry: Registry, codec: Any, name: str | None) -> None:
+        if not inspect.iscoroutinefunction(fn):
+            raise InvalidArgument(f"{fn!r:.80} is no async def, and a durable function is one.")
+        functools.update_wrapper(self, fn)  # type: ignore[arg-type]  # It has no __name__ of its own to be replaced.
+        self.fn = fn
+
+        @functools.wraps(fn)
+        async def run(ctx: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return await fn(Context(ctx), *args, **kwargs)
+
+        made: Any = registry.orchestration(name, codec=_codec_name(codec))(run)
+        self.orchestration: Orchestration[..., R] = made
+
+    def invoke(self, log: LogStorage, /, *, tracer: Any = None) -> Job[R]:
+        """Return a context manager in which it runs."""
+        return Job(self, log, tracer=tracer)
+
+
+def durable(
+    fn: Callable[..., Any] | None = None, /, *, codec: Any = None, name: str | None = None,
+    registry: Registry = default,
+) -> Any:  # fmt: skip
+    """Make a durable function of an `async def` whose first parameter is the context.
+
+    Args:
+        codec: The name of one of the project's codecs; `PydanticCodec()` is what is there anyway.
+        name: As which it is registered; by default the function's path.
+    """
+    if fn is None:
+        return lambda function: DurableFn(function, registry, codec or _config["codec"], name)
+    return DurableFn(fn, registry, codec or _config["codec"], name)
+
+
+def effect(fn: Callable[..., Any] | None = None, /) -> Any:
+    """Mark a function that durable functions run by `ctx.run`; calling it there directly raises.
+
+    Raises: ForbiddenInOrchestration: a durable function called it.
+    """
+    return effect if fn is None else _guarded(fn)
+
+
+def _guarded(fn: Callable[..., Any]) -> Callable[..., Any]:
+    def check() -> None:
+        if isinstance(asyncio._get_running_loop(), OrchestrationLoop):
+            raise ForbiddenInOrchestration(f"Calling effect {fn.__name__!r} directly, and not by ctx.run(),")
+
+    if inspect.isasyncgenfunction(fn):
+
+        @functools.wraps(fn)
+        async def generate(*args: Any, **kwargs: Any) -> Any:
+            check()
+            items = fn(*args, **kwargs)
+            sent = None
+            try:
+                while True:
+                    sent = yield await items.asend(sent)
+            except StopAsyncIteration:
+                return
+            finally:
+                await items.aclose()
+
+        return generate
+    if inspect.iscoroutinefunction(fn):
+
+        @functools.wraps(fn)
+        async def wait(*args: Any, **kwargs: Any) -> Any:
+            check()
+            return await fn(*args, **kwargs)
+
+        return wait
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        check()
+        return fn(*args, **kwargs)
+
+    return call
+
+
+def _codec_name(codec: Any) -> str | None:
+    if codec is None or isinstance(codec, str):
+        return codec
+    if isinstance(codec, PydanticCodec):
+        return None
+    raise InvalidArgument(
+        f"codec is {codec!r:.80}, expected the name of one in DJANGO_DURABLE['CODECS']: a codec here turns JSON text "
+        f"into what is stored. Types are encoded by their hints, pydantic models included."
+    )

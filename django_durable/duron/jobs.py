@@ -1,0 +1,103 @@
+"""Duron's sessions, of its two generations: `Session(log).start(fn, ...)`, and `fn.invoke(log)` with `job.start(...)`.
+
+One worker of this process runs what they start. It is there as long as the block, as in Duron; what is left then goes
+on in the next one, or with any other worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..engine.errors import InvalidArgument
+from .standalone import ensure_django
+from .storage import LogStorage
+
+if TYPE_CHECKING:
+    from ..session import Session as Core
+    from ..session import Task
+    from .functions import DurableFn
+
+R = TypeVar("R")
+
+
+class Session:
+    """Runs one durable function under the name that a log has."""
+
+    def __init__(self, log: LogStorage, /, *, tracer: Any = None, readonly: bool = False) -> None:
+        self._log = log
+        self._tracer = tracer
+        self._readonly = readonly
+        self._core: Core | None = None
+
+    async def __aenter__(self) -> Session:
+        await asyncio.to_thread(ensure_django, self._log.directory, traced=self._tracer is not None)
+        from ..session import Session as Core
+
+        self._core = Core(works=not self._readonly)
+        await self._core.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        core, self._core = self._core, None
+        if core is not None:
+            await core.__aexit__(kind, error, traceback)
+
+    @property
+    def core(self) -> Core:
+        """The session underneath. Raises: InvalidArgument: the block has not begun, or is over."""
+        if self._core is None:
+            raise InvalidArgument("The session is not open. Use it in its block: async with Session(log) as session.")
+        return self._core
+
+    def start(self, fn: DurableFn[R], *args: Any, **kwargs: Any) -> Task[R]:
+        """Start it, or go on where it was. Other arguments than those it was started with are an error."""
+        return self.core.start(fn.orchestration, *args, instance_id=self._log.instance_id(), **kwargs)
+
+    def resume(self, fn: DurableFn[R]) -> Task[R]:
+        """Go on with what was started before."""
+        return self.core.resume(self._log.instance_id())
+
+    async def verify(self, fn: DurableFn[Any]) -> None:
+        """Replay it against the code that is here. Raises: NondeterminismError: the first difference."""
+        await self.core.verify(self._log.instance_id())
+
+
+class Job(Generic[R]):
+    """A durable function and its log, as `async with fn.invoke(log) as job` gives them."""
+
+    def __init__(self, fn: DurableFn[R], log: LogStorage, *, tracer: Any = None) -> None:
+        self._fn = fn
+        self._session = Session(log, tracer=tracer)
+        self._task: Task[R] | None = None
+
+    async def __aenter__(self) -> Job[R]:
+        await self._session.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._session.__aexit__(kind, error, traceback)
+
+    async def start(self, *args: Any, **kwargs: Any) -> None:
+        """Start it, or go on where it was."""
+        self._task = await self._session.start(self._fn, *args, **kwargs)
+
+    async def resume(self) -> None:
+        """Go on with what was started before."""
+        self._task = await self._session.resume(self._fn)
+
+    async def wait(self) -> R:
+        """Wait for its end, and return what it returned."""
+        if self._task is None:
+            raise InvalidArgument("The job is not started. Call `await job.start(...)` first.")
+        return await self._task.result()
+
+
+def invoke(fn: DurableFn[R], log: LogStorage, /, *, tracer: Any = None) -> Job[R]:
+    """Return a context manager in which a durable function runs."""
+    return Job(fn, log, tracer=tracer)

@@ -1,0 +1,36 @@
+"""Programs written for Duron run with their imports changed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULT = "Good morning, Ada: 3 letters, True, True"
+
+
+def run(program: str, *arguments: object) -> list[str]:
+    """Run a program of this folder as a script of its own, without any Django settings."""
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    path = [str(Path(__file__).parent / program), *map(str, arguments)]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *path], env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_script_runs_each_effect_once_and_anew_only_after_its_log_is_deleted(tmp_path):
+    log = tmp_path / "logs" / "log.jsonl"
+    assert sorted(run("greeting.py", log)) == [RESULT, RESULT, RESULT, "counting", "fetching"]
+    assert run("greeting.py", log) == [RESULT, RESULT, RESULT]
+    log.unlink()
+    assert sorted(run("greeting.py", log)) == [RESULT, RESULT, RESULT, "counting", "fetching"]
+    with sqlite3.connect(log.parent / "durable.sqlite3") as database:
+        spans = database.execute("SELECT count(*) FROM django_durable_tracespan WHERE name = 'both'").fetchone()
+    database.close()
+    assert spans == (2,)
