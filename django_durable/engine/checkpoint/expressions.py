@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Emit = list[ast.stmt]
 
 
+class DoubleStarred(ast.Starred):
+    """What stands after `**` in a call or a dict."""
+
+
 class Expressions:
     """Lowers the expressions of one function."""
 
@@ -68,6 +72,8 @@ class Expressions:
                 return value
             case ast.Name(id=name) if is_ours(name):
                 return value
+            case DoubleStarred(value=inner):
+                return DoubleStarred(self.keep(ast.Dict([None], [inner])), ast.Load())
             case ast.Starred(value=inner):
                 return ast.Starred(self.keep(ast.List([ast.Starred(inner, ast.Load())], ast.Load())), ast.Load())
             case ast.FormattedValue():
@@ -224,24 +230,24 @@ class Expressions:
 
     def _call(self, value: ast.Call) -> ast.expr:
         # In the order of the source: `f(*a, key=b, *c)` evaluates c before b, as Python does, for it groups them so.
-        keywords = [ast.Dict([None], [k.value]) if k.arg is None else k.value for k in value.keywords]
+        keywords = [_double_starred(k.value) if k.arg is None else k.value for k in value.keywords]
         lowered = self.lower_all([value.func, *value.args, *keywords])
         value.func, value.args = lowered[0], lowered[1 : 1 + len(value.args)]
         for keyword, argument in zip(value.keywords, lowered[1 + len(value.args) :], strict=True):
-            keyword.value = argument
+            keyword.value = argument.value if isinstance(argument, DoubleStarred) else argument
         return value
 
     def _dict(self, value: ast.Dict) -> ast.expr:
         entries: list[ast.expr] = []
         for key, item in zip(value.keys, value.values, strict=True):
-            entries.extend([key, item] if key is not None else [ast.Dict([None], [item])])
+            entries += [_double_starred(item)] if key is None else [key, item]
         lowered = iter(self.lower_all(entries))
-        keys: list[ast.expr | None] = []
-        values = []
-        for key in value.keys:
-            keys.append(next(lowered) if key is not None else None)
-            values.append(next(lowered))
-        return ast.Dict(keys, values)
+        result = ast.Dict([], [])
+        for part in lowered:
+            starred = isinstance(part, DoubleStarred)
+            result.keys.append(None if starred else part)
+            result.values.append(part.value if isinstance(part, DoubleStarred) else next(lowered))
+        return result
 
     def _formatted(self, value: ast.FormattedValue) -> ast.expr:
         if value.format_spec is None or not suspends(value.format_spec):
@@ -255,9 +261,11 @@ class Expressions:
         return value
 
     def _comprehension(self, value: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.expr:
-        first = value.generators[0]
+        first, *others = value.generators
+        results = [value.key, value.value] if isinstance(value, ast.DictComp) else [value.elt]
+        inside = first.is_async or any(suspends(part) for part in (*results, *first.ifs, *others))
         first.iter = self.lower(first.iter)
-        if not suspends(value):
+        if not inside:
             return value
         iterator: ast.expr = call("aiter" if first.is_async else "iter", first.iter)
         iterator = self.keep(iterator)
@@ -266,3 +274,7 @@ class Expressions:
         self.wait(ast.Call(load(made.name), [iterator], []), value, result, text)
         self.held.append(result)
         return load(result)
+
+
+def _double_starred(value: ast.expr) -> DoubleStarred:
+    return DoubleStarred(value, ast.Load())

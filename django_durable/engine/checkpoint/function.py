@@ -98,8 +98,8 @@ class CompiledFunction:
         code = self.template.code
         known = {**self.environment, **cells, CONTROL: CellType(control)}
         closure = tuple(known[name] if name in known else self.cells[name] for name in code.co_freevars)
-        function = FunctionType(code, self.wrapped.__globals__, self.wrapped.__name__, None, closure)
-        function.__qualname__ = self.wrapped.__qualname__
+        function = FunctionType(code, self.wrapped.__globals__, self.template.source.name, None, closure)
+        function.__qualname__ = self.template.qualname
         return cast("Coroutine[Any, Any, Any]", function())
 
     def inner(self, function: FunctionType) -> CompiledFunction:
@@ -135,7 +135,12 @@ class CompiledFunction:
         """
         source = Source(text, self.template.source.file, self.template.source.line, self.template.source.owner)
         template = Template(
-            source, self.name, self.wrapped.__code__.co_freevars, scope_of(source), pausing=self.pause is not None
+            source,
+            self.name,
+            self.template.qualname,
+            self.wrapped.__code__.co_freevars,
+            scope_of(source),
+            pausing=self.pause is not None,
         )
         return CompiledFunction(template, self.wrapped, adapt=self.adapt, pause=self.pause)
 
@@ -160,6 +165,7 @@ def compile_function(
     template = Template(
         source,
         name or f"{native.__module__}:{native.__qualname__}",
+        native.__qualname__,
         native.__code__.co_freevars,
         scope_of(source),
         pausing=pause is not None,

@@ -65,6 +65,12 @@ class Resuming:
             block.append(placed(ast.If(negated(load(RESUMING)), plain, []), plain[0]))
         return block
 
+    def _skipped(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+        """Return a block that does nothing on the way back to a point after it."""
+        if self._span(statements) is not None:
+            return self.block(statements)
+        return [placed(ast.If(negated(load(RESUMING)), list(statements), []), statements[0])]
+
     def _statement(self, node: ast.stmt) -> list[ast.stmt]:
         match node:
             case Point():
@@ -125,7 +131,7 @@ class Resuming:
         if completion is not None and final is not None:
             return self._suspending_finally(node, completion, final)
         again = [step for handler in node.handlers for step in self._again(handler)]
-        body = [*again, *self.block(node.body)]
+        body = [*again, *self._skipped(node.body)]
         handlers = [self._handler(handler) for handler in node.handlers]
         ending: list[ast.stmt] = []
         if node.finalbody:
@@ -142,17 +148,16 @@ class Resuming:
 
     def _handler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
         assert node.type is not None
-        assert node.name is not None
         span = self._span(node.body)
         again = ast.IfExp(_inside(span), load(".BaseException"), _empty()) if span else _empty()
         catches = ast.IfExp(_running(), ast.IfExp(load(RESUMING), again, node.type), _empty())
-        first = [_context_again(node.name)] if span else []
+        first = [_context_again(node.name)] if span and node.name else []
         return placed(ast.ExceptHandler(catches, node.name, [*first, *self.block(node.body)]), node)
 
     def _suspending_finally(self, node: ast.Try, names: tuple[str, str, str], final: Span) -> list[ast.stmt]:
         how, value, error = names
         leaving = _Leaving(how, value)
-        body = [each for statement in self.block(node.body) for each in leaving.rewrite(statement)]
+        body = [each for statement in self._skipped(node.body) for each in leaving.rewrite(statement)]
         ways: list[tuple[int, list[ast.stmt]]] = [(RAISED, _raise_again(error))]
         ways += [(way, [statement]) for way, statement in leaving.ways().items()]
         again: list[ast.stmt] = [

@@ -95,20 +95,29 @@ def _defaults(arguments: ast.arguments) -> list[ast.expr]:
 
 
 def suspends(node: ast.AST) -> bool:
-    """Whether running this, in the function it stands in, may suspend."""
-    return any(
-        isinstance(part, (ast.Await, ast.AsyncFor, ast.AsyncWith, Point))
-        or (isinstance(part, ast.comprehension) and part.is_async)
-        for part in parts(node)
-    )
+    """Whether running this, in the function it stands in, may suspend, as the author wrote it.
+
+    The answer is kept with the node: what is lowered of it later does not change it.
+    """
+    known: bool | None = getattr(node, "suspends", None)
+    if known is None:
+        known = isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith, Point)) or (
+            isinstance(node, ast.comprehension) and bool(node.is_async)
+        )
+        for child in own_children(node):
+            known = suspends(child) or known
+        node.suspends = known  # type: ignore[attr-defined]
+    return known
 
 
 def placed(node: Node, at: ast.AST) -> Node:
-    """Give a made node, and all below it that has none, the place in the source of `at`."""
-    line, column = getattr(at, "lineno", 1), getattr(at, "col_offset", 0)
-    end_line, end_column = getattr(at, "end_lineno", line), getattr(at, "end_col_offset", column)
-    for part in ast.walk(node):
-        if "lineno" in part._attributes and not hasattr(part, "lineno"):
-            part.lineno, part.col_offset = line, column  # type: ignore[attr-defined]
-            part.end_lineno, part.end_col_offset = end_line, end_column  # type: ignore[attr-defined]
+    """Give a made node, and what is made below it, the place in the source of `at`. What has a place keeps it."""
+    if "lineno" in node._attributes:
+        if hasattr(node, "lineno"):
+            return node
+        ast.copy_location(node, at)
+        if not hasattr(node, "lineno"):
+            node.lineno, node.col_offset = 1, 0  # type: ignore[attr-defined]
+    for part in ast.iter_child_nodes(node):
+        placed(part, at)
     return node

@@ -45,7 +45,7 @@ class Template:
     """Compiles at once, functions inside it too. Raises: NotCompilable.
 
     Attributes:
-        name: "module:qualname" of the function.
+        name: "module:qualname" of the function, or what it was given.
         root: The template of the outermost function; only that one is found by its name.
         path: Leads from the root to here, through `inner`.
         inner: Templates of the `async def`s and awaiting comprehensions inside.
@@ -56,22 +56,25 @@ class Template:
         self,
         source: Source,
         name: str,
+        qualname: str,
         free: Sequence[str],
         scope: Scope,
         *,
         pausing: bool,
         within: Template | None = None,
+        path: tuple[int, ...] = (),
     ) -> None:
         tree = source.tree
         refusals.check(tree, source.refuse)
         self.source = source
         self.name = name
+        self.qualname = qualname
         self.scope = scope
         self.free = frozenset(free)
         self.hash = fingerprint(tree)
         self.root: Template = within.root if within else self
-        self.path: tuple[int, ...] = (*within.path, len(within.inner)) if within else ()
-        self.inner: list[Template] = []
+        self.path = path
+        self.inner: dict[int, Template] = {}
         self.bind = _binder(source)
         self._prepared = prepared = Preparing(tree)
         lowering = Statements(source.refuse, prepared.comprehend, pausing=pausing)
@@ -82,19 +85,23 @@ class Template:
         self.closures = dict(_closures(self.code))
         self.keys = {id(code): key for key, code in self.closures.items()}
         self.inner_codes: dict[int, Template] = {}
-        for found in prepared.inner:
-            self._add(found, pausing)
+        for number, found in enumerate(prepared.inner):
+            self._add(number, found, pausing)
         for code in self.closures.values():
             _templates[id(code)] = self
 
-    def _add(self, found: Inner, pausing: bool) -> None:
-        code = next(code for code in self.closures.values() if (code.co_name, code.co_firstlineno) == found.key)
+    def _add(self, number: int, found: Inner, pausing: bool) -> None:
+        codes = (code for code in self.closures.values() if (code.co_name, code.co_firstlineno) == found.key)
+        if (code := next(codes, None)) is None:
+            return  # Python has left out what can never run.
         source = self.source.part(found.tree)
         scope = Scope((".0", ".result"), tuple(targets(found.tree))) if found.comprehension else scope_of(source)
         label = f"<{found.tree.name.strip('.0123456789')}>" if found.comprehension else found.tree.name
-        name = f"{self.name}.<locals>.{label}"
-        template = Template(source, name, code.co_freevars, scope, pausing=pausing, within=self)
-        self.inner.append(template)
+        name, qualname = f"{self.name}.<locals>.{label}", code.co_qualname.removesuffix(found.tree.name) + label
+        template = Template(
+            source, name, qualname, code.co_freevars, scope, pausing=pausing, within=self, path=(*self.path, number)
+        )
+        self.inner[number] = template
         self.inner_codes[id(code)] = template
 
     def kept_at(self, point: int) -> tuple[str, ...]:
@@ -112,7 +119,8 @@ class Template:
         factory.type_params = []  # type: ignore[attr-defined]
         module = ast.Module([placed(factory, tree)], [])
         made = self._compiled(ast.fix_missing_locations(module))
-        return _code_in(_code_in(made, ".factory"), tree.name)
+        made = _code_in(_code_in(made, ".factory"), tree.name)
+        return _renamed(made, made.co_qualname, self.qualname)
 
     def _compiled(self, module: ast.Module) -> CodeType:
         with catch_warnings():
@@ -178,6 +186,19 @@ def _binder(source: Source) -> CodeType:
 
 def _code_in(code: CodeType, name: str) -> CodeType:
     return next(const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == name)
+
+
+def _renamed(code: CodeType, made: str, called: str) -> CodeType:
+    """Give code, and what is defined in it, the names that the author knows it by."""
+    consts = [
+        _renamed(const, made, called)
+        if isinstance(const, CodeType)
+        else const.replace(made, called, 1)
+        if isinstance(const, str) and const.startswith(made)  # What a class inside calls itself.
+        else const
+        for const in code.co_consts
+    ]
+    return code.replace(co_consts=tuple(consts), co_qualname=code.co_qualname.replace(made, called, 1))
 
 
 def _closures(code: CodeType) -> Iterator[tuple[str, CodeType]]:

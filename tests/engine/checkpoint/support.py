@@ -7,6 +7,7 @@ effects.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,13 +33,14 @@ notes: list[Any] = []
 
 
 def note(value: Any) -> Any:
-    notes.append(value)
+    """Note a value as it is now: what is loaded later is another object."""
+    notes.append(value if isinstance(value, str | int) else plain(repr(value)))
     return value
 
 
 def tick(value: Any = None) -> Tick:
     """Note that something was asked for, and wait for it."""
-    notes.append(("tick", value))
+    note(("tick", value))
     return Tick(value)
 
 
@@ -57,8 +59,17 @@ class Outcome:
     notes: list[Any] = field(default_factory=list)
     suspensions: int = 0
 
-    def seen(self) -> tuple[str, str | None, list[Any]]:
-        return repr(self.result), self.error, self.notes
+    def seen(self) -> tuple[str, str, str]:
+        return plain(repr(self.result)), plain(self.error or ""), plain(repr(self.notes))
+
+
+def plain(text: str) -> str:
+    """Leave out what may differ: addresses, and how Python calls a variable that has no value and is shared."""
+    text = re.sub(r"0x[0-9a-f]+", "0x", text)
+    text = re.sub(
+        r"cannot access (local|free) variable \\?'(\w+)\\?' where .*? value( in enclosing scope)?", r"no \2", text
+    )
+    return text.replace("UnboundLocalError", "NameError")
 
 
 class World:

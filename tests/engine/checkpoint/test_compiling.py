@@ -18,7 +18,7 @@ async def checkout(order: int, *, fee: int = 2) -> tuple[int, list[int]]:
     for part in range(order):
         paid.append(await tick(part) + fee)
     total = sum(paid)
-    note(("total", total))
+    note("total")
     return total, paid
 
 

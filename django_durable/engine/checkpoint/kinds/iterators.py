@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 class Iterators(Kind):
-    """Iterators that tell Python how to make them: of what, and at which position."""
+    """Iterators that tell Python how to make them: of what, and at which position.
+
+    The position is set last, because a list that is not filled yet has none.
+    """
+
+    fills = True
+    hashes = True
 
     def __init__(self, tag: str, make: Any) -> None:
         self.tag = tag
@@ -28,13 +34,14 @@ class Iterators(Kind):
         ]
 
     def make(self, reader: Reader, *row: Any) -> Any:
-        state, *arguments = row
-        made = self._make(*[reader.get(argument) for argument in arguments])
+        made = self._make(*[reader.get(argument) for argument in row[1:]])
         if type(made) not in ITERATORS:
             raise ValueError(f"an iterator of a kind that is not stored: {type(made).__name__}")
-        if state is not None:
-            made.__setstate__(reader.get(state))
         return made
+
+    def fill(self, reader: Reader, made: Any, *row: Any) -> None:
+        if (state := reader.get(row[0])) is not None:
+            made.__setstate__(state)
 
 
 class Walks(Kind):

@@ -1,0 +1,59 @@
+"""Runs random programs both ways. `python -m tests.engine.checkpoint.fuzzing 10000` reports what differs."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+import warnings
+
+from django_durable.engine.checkpoint import compile_function
+
+from .programs import program
+from .support import Outcome, World, run
+
+
+def compared(seed: int) -> tuple[Outcome, Outcome, Outcome]:
+    """Run a program natively, compiled, and compiled with a checkpoint at every suspension."""
+    _, function, helper = program(seed)
+    module = function.__globals__
+    sys.modules[module["__name__"]] = types.ModuleType(module["__name__"])
+    sys.modules[module["__name__"]].__dict__.update(module)
+    try:
+        native = run(function(1, key=[1]))
+        compiled, compiled_helper = compile_function(function), compile_function(helper)
+        module["helper"] = compiled_helper
+        whole = run(compiled(1, key=[1]))
+        stored = run(compiled(1, key=[1]), World(compiled, compiled_helper))
+    finally:
+        del sys.modules[module["__name__"]]
+    return native, whole, stored
+
+
+def main(count: int, first: int = 0) -> int:
+    """Compare `count` programs; print the seeds of those that differ. Returns: how many do."""
+    started = time.monotonic()
+    suspensions, bad, failed = 0, 0, 0
+    for seed in range(first, first + count):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                native, whole, stored = compared(seed)
+            except Exception as error:
+                bad += 1
+                print(f"seed {seed}: {type(error).__name__}: {error}")  # noqa: T201
+                continue
+        suspensions += stored.suspensions
+        failed += native.error is not None
+        if not native.seen() == whole.seen() == stored.seen():
+            bad += 1
+            print(f"seed {seed}: " + ("never stored" if native.seen() != whole.seen() else "stored"))  # noqa: T201
+    print(  # noqa: T201
+        f"{count} programs ({failed} end by an error), {suspensions} checkpoints loaded, {bad} differ, "
+        f"{time.monotonic() - started:.0f} s"
+    )
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(*map(int, sys.argv[1:]))))
