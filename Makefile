@@ -13,7 +13,7 @@ CRASHES := tests/crashes tests/acceptance/test_random_kills.py
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs bench bench-report soak crashes matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs fuzz-checkpoints bench bench-report soak crashes matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -58,6 +58,9 @@ screenshots: $(VENV)/.dev  ## let the browser tests take the documentation's scr
 
 docs: $(VENV)/.dev  ## build the documentation into docs/_build, a warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+fuzz-checkpoints: $(VENV)/.dev  ## 10,000 random programs, each from a checkpoint at every suspension; PROGRAMS="100 7" for 100 from seed 7
+	$(BIN)/python -m tests.engine.checkpoint.fuzzing $(or $(PROGRAMS),10000)
 
 bench: $(VENV)/.dev  ## measure it beside its peers, such as BENCH_ARGS="--runs 1 --workloads chain"
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -29,6 +29,21 @@ class CompiledFunction:
         pause: The kind of exceptions that are waited for where they are raised.
     """
 
+    # An author's decorators may copy all attributes of one function to another, so these are none of them.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_bind",
+        "adapt",
+        "cells",
+        "environment",
+        "name",
+        "pause",
+        "root",
+        "template",
+        "wrapped",
+    )
+
     def __init__(
         self,
         template: Template,

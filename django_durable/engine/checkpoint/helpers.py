@@ -108,8 +108,10 @@ def converted(value: Any, conversion: str) -> str:
     return ascii(value) if conversion == "a" else str(value)
 
 
-def authors_locals(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what `locals()` shows without the names of the compiler."""
+def authors_locals(found: Any) -> Any:
+    """Return what `locals()` shows without names of the compiler; what an author's own `locals()` returns is left."""
+    if type(found) is not dict or not any(isinstance(name, str) and name.startswith(".") for name in found):
+        return found
     return {name: value for name, value in found.items() if not name.startswith(".")}
 
 

@@ -20,7 +20,7 @@ class Inner:
     @property
     def key(self) -> tuple[str, int]:
         """What finds its code among that of the function around it."""
-        return self.tree.name, self.tree.lineno
+        return self.tree.name, min([self.tree.lineno, *(each.lineno for each in self.tree.decorator_list)])
 
 
 class Preparing(ast.NodeTransformer):

@@ -19,6 +19,9 @@ from .syntax import AT, AWAITED, CONTROL, RESUMING, Point, assign, call, load, n
 
 Span = tuple[int, int]
 
+TAKEN = ".taken"
+"""What a loop or a manager has just given."""
+
 ENDED, RAISED, RETURNED, BROKE, CONTINUED = range(5)
 """How the body of a `try` was left, before its `finally`."""
 
@@ -116,14 +119,21 @@ class Resuming:
         if span and self._span(node.orelse):
             again = ast.IfExp(_inside(span), again, _empty())
         node.iter = ast.IfExp(load(RESUMING), again, node.iter)
-        node.body, node.orelse = self.block(node.body), self.block(node.orelse)
+        node.body, node.orelse = self._bound(node.target, node.body), self.block(node.orelse)
+        node.target = store(TAKEN)
         return [node]
 
     def _with(self, node: ast.With) -> list[ast.stmt]:
         item = node.items[0]
         item.context_expr = call("scope", load(CONTROL), item.context_expr, load(RESUMING))
-        node.body = self.block(node.body)
+        node.body = self._bound(item.optional_vars, node.body)
+        item.optional_vars = store(TAKEN)
         return [node]
+
+    def _bound(self, target: ast.expr | None, body: Sequence[ast.stmt]) -> list[ast.stmt]:
+        """Return a block that takes what has come, unless it goes back to a point that has it already."""
+        assert target is not None
+        return self.block([placed(ast.Assign([target], load(TAKEN)), body[0]), *body])
 
     def _try(self, node: ast.Try) -> list[ast.stmt]:
         completion: tuple[str, str, str] | None = getattr(node, "completion", None)
@@ -173,7 +183,7 @@ class Resuming:
         handler = ast.ExceptHandler(load(".BaseException"), ".caught", caught)
         nothing = ast.Assign([store(value), store(error)], ast.Constant(None))
         return [
-            ast.If(negated(load(RESUMING)), [nothing], []),
+            ast.If(negated(_inside(final)), [nothing], []),
             ast.Try(body, [handler], [], [ast.If(_running(), self.block(node.finalbody), [])]),
         ]
 

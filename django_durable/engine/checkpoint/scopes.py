@@ -25,29 +25,37 @@ def scope_of(source: Source) -> Scope:
     """Return the names of a function.
 
     What only a comprehension uses does not count as captured: it is over before the function can be suspended. One that
-    awaits becomes a function, so then all of them count.
+    awaits becomes a function, so what it uses counts.
     """
     table = source.table
     assert table is not None
-    awaiting = any(
-        isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp) and suspends(part)
-        for statement in source.tree.body
-        for part in parts(statement)
-    )
-    captured = {name for child in table.get_children() for name in _captured(child, awaiting)}
+    captured = {source.spelled(name) for child in table.get_children() for name in _captured(child)}
+    captured |= {name for comprehension in _awaiting(source.tree) for name in _names(comprehension)}
     own = sorted(
-        symbol.get_name() for symbol in table.get_symbols() if symbol.is_local() and not symbol.is_declared_global()
+        source.spelled(symbol.get_name())
+        for symbol in table.get_symbols()
+        if symbol.is_local() and not symbol.is_declared_global()
     )
-    spelled = {name: source.spelled(name) for name in own}
     return Scope(
-        tuple(spelled[name] for name in own if name not in captured),
-        tuple(spelled[name] for name in own if name in captured),
+        tuple(name for name in own if name not in captured),
+        tuple(name for name in own if name in captured),
     )
 
 
-def _captured(table: symtable.SymbolTable, awaiting: bool) -> Iterator[str]:
-    if table.get_name() in COMPREHENSIONS and not awaiting:
-        for child in table.get_children():
-            yield from _captured(child, awaiting)
+def _captured(table: symtable.SymbolTable) -> Iterator[str]:
+    if table.get_name() not in COMPREHENSIONS:
+        yield from (symbol.get_name() for symbol in table.get_symbols() if symbol.is_free())
         return
-    yield from (symbol.get_name() for symbol in table.get_symbols() if symbol.is_free())
+    for child in table.get_children():
+        yield from _captured(child)
+
+
+def _awaiting(function: ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+    for statement in function.body:
+        for part in parts(statement):
+            if isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp) and suspends(part):
+                yield part
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))

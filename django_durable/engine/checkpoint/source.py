@@ -57,7 +57,7 @@ class Source:
         """Find the source of a function. Raises: NotCompilable: it has none, or it is no `async def`."""
         code = function.__code__
         file, line = code.co_filename, code.co_firstlineno
-        if inspect.isasyncgenfunction(function) or not inspect.iscoroutinefunction(function):
+        if not inspect.iscoroutinefunction(function) and not inspect.isasyncgenfunction(function):
             raise NotCompilable(
                 file, line, function.__qualname__, "no coroutine function", "Write it as `async def` that returns"
             )

@@ -166,19 +166,18 @@ def _no_arguments() -> ast.arguments:
 def _binder(source: Source) -> CodeType:
     """Return the code of a function that binds arguments as the author's function does, and returns them by name."""
     tree = source.tree
-    bound = [
-        ast.arguments(
-            [ast.arg(a.arg) for a in tree.args.posonlyargs],
-            [ast.arg(a.arg) for a in tree.args.args],
-            ast.arg(tree.args.vararg.arg) if tree.args.vararg else None,
-            [ast.arg(a.arg) for a in tree.args.kwonlyargs],
-            [ast.Constant(None) if default is not None else None for default in tree.args.kw_defaults],
-            ast.arg(tree.args.kwarg.arg) if tree.args.kwarg else None,
-            [ast.Constant(None) for _ in tree.args.defaults],
-        )
-    ]
-    body: list[ast.stmt] = [ast.Return(ast.Call(load("locals"), [], []))]
-    function = ast.FunctionDef(tree.name, bound[0], body, [])
+    bound = ast.arguments(
+        [ast.arg(argument.arg) for argument in tree.args.posonlyargs],
+        [ast.arg(argument.arg) for argument in tree.args.args],
+        ast.arg(tree.args.vararg.arg) if tree.args.vararg else None,
+        [ast.arg(argument.arg) for argument in tree.args.kwonlyargs],
+        [ast.Constant(None) if default is not None else None for default in tree.args.kw_defaults],
+        ast.arg(tree.args.kwarg.arg) if tree.args.kwarg else None,
+        [ast.Constant(None) for _ in tree.args.defaults],
+    )
+    names = [part.arg for part in ast.walk(bound) if isinstance(part, ast.arg)]
+    result = ast.Dict([ast.Constant(name) for name in names], [load(name) for name in names])
+    function = ast.FunctionDef(tree.name, bound, [ast.Return(result)], [])
     function.type_params = []  # type: ignore[attr-defined]
     module = ast.Module([placed(function, tree)], [])
     return _code_in(compile(ast.fix_missing_locations(module), source.file, "exec", dont_inherit=True), tree.name)

@@ -35,6 +35,8 @@ def main(count: int, first: int = 0) -> int:
     started = time.monotonic()
     suspensions, bad, failed = 0, 0, 0
     for seed in range(first, first + count):
+        if seed > first and seed % 500 == 0:
+            print(f"{seed - first} programs, {bad} differ", flush=True)  # noqa: T201
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

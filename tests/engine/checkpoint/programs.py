@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-
 NAMES = ("a", "b", "c", "d")
 DEPTH = 2
 

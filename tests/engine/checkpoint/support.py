@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django_durable.engine.checkpoint import CompiledFunction, Frame, compile_function, dump, load
+from django_durable.engine.errors import NotRegistered
 
 STEPS = 500
 
@@ -79,6 +80,8 @@ class World:
         self.functions = {function.name: function for function in functions}
 
     def find(self, name: str, recorded: str) -> CompiledFunction:
+        if name not in self.functions:
+            raise NotRegistered("orchestration", name)
         return self.functions[name]
 
     def reborn(self, root: Any) -> Any:

@@ -156,7 +156,7 @@ async def summing():
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [(generating, "no coroutine function"), (summing, "Write a list comprehension")],
+    [(generating, "a yield"), (summing, "Write a list comprehension")],
 )
 def test_what_cannot_be_compiled_is_refused_with_its_line(function, says):
     with pytest.raises(NotCompilable, match=says) as refused:

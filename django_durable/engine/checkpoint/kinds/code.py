@@ -77,9 +77,11 @@ class Frames(Kind):
             return
         _, at, values, cells, awaits = row
         template = made.function.template
-        unknown = {*values} - {*template.kept_at(at)} or {*cells} ^ {*template.scope.shared}
-        if unknown:
-            raise CheckpointDamaged(f"{made.function.name} has other variables than {', '.join(sorted(unknown))}")
+        kept = {*template.kept_at(at)}
+        # An author's variable may have no value; a temporary that is kept has one.
+        odd = {*values} - kept | ({*cells} ^ {*template.scope.shared}) | (kept - {*template.scope.plain} - {*values})
+        if odd:
+            raise CheckpointDamaged(f"{made.function.name} has other variables at point {at}: {', '.join(sorted(odd))}")
         state = State(
             at, {name: reader.get(value) for name, value in values.items()}, cells_of(reader, cells), reader.get(awaits)
         )
@@ -102,11 +104,18 @@ class Compiled(Kind):
     """A compiled function: by its name, or, inside another, by the function that its code has made."""
 
     tag = "compiled"
+    fills = True
 
     def dump(self, writer: Writer, value: CompiledFunction) -> list[Data]:
         if value.root is value:
             return [value.name, value.hash]
-        return [value.root.name, value.root.hash, writer.ref(value.wrapped)]
+        others = {name: found for name, found in vars(value).items() if not _is_of(value.wrapped, name, found)}
+        return [
+            value.root.name,
+            value.root.hash,
+            writer.ref(value.wrapped),
+            {name: writer.ref(found, f".{name}") for name, found in others.items()},
+        ]
 
     def make(self, reader: Reader, *row: Any) -> CompiledFunction:
         name, recorded, *made = row
@@ -118,6 +127,15 @@ class Compiled(Kind):
         if template is None or id(function.__code__) not in template.inner_codes or template.root is not root.template:
             raise CheckpointDamaged(f"{name} has no such function inside")
         return root.inside(template).inner(function)
+
+    def fill(self, reader: Reader, made: CompiledFunction, *row: Any) -> None:
+        if len(row) == 4:
+            vars(made).update({name: reader.get(value) for name, value in row[3].items()})
+
+
+def _is_of(function: FunctionType, name: str, found: object) -> bool:
+    """Whether an attribute is what every compiled function takes over from the function it was made of."""
+    return found is (function if name == "__wrapped__" else getattr(function, name, None))
 
 
 class Functions(Kind):

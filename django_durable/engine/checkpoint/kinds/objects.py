@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from ..dumping import Writer
     from ..loading import Reader
 
-_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class comes from a class statement, not from C
+_HEAP = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: the class was made while Python ran, as by a class statement."""
+
+_IMMUTABLE = 1 << 8
+"""Py_TPFLAGS_IMMUTABLETYPE: the class is of C after all."""
 
 
 class Objects(Kind):
@@ -38,7 +42,12 @@ class Objects(Kind):
 
 def is_plain(cls: type) -> bool:
     """Whether instances of a class are nothing but their attributes."""
-    return all(base is object or base.__flags__ & _HEAP for base in cls.__mro__) and cls is not object
+    return cls is not object and all(base is object or _is_of_python(base) for base in cls.__mro__)
+
+
+def _is_of_python(cls: type) -> bool:
+    of_c = cls.__flags__ & _IMMUTABLE or isinstance(vars(cls).get("__new__"), types.BuiltinFunctionType)
+    return bool(cls.__flags__ & _HEAP) and not of_c
 
 
 def attributes(writer: Writer, value: Any) -> Iterator[Data]:

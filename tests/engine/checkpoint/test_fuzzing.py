@@ -1,0 +1,19 @@
+"""Random programs do the same natively, compiled, and from a checkpoint at every suspension."""
+
+from __future__ import annotations
+
+import pytest
+
+from .fuzzing import compared
+
+PROGRAMS = 300
+"""`make fuzz-checkpoints` runs more."""
+
+
+@pytest.mark.filterwarnings("ignore")  # Python warns of what chance has written.
+@pytest.mark.parametrize("first", range(0, PROGRAMS, 20))
+def test_random_programs_cannot_tell_how_they_are_run(first: int) -> None:
+    for seed in range(first, first + 20):
+        native, whole, stored = compared(seed)
+        assert whole.seen() == native.seen(), f"seed {seed}, never stored"
+        assert stored.seen() == native.seen(), f"seed {seed}, stored at every suspension"
