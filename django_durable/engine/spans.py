@@ -179,7 +179,7 @@ class SpanBook:
             span_id=f"{self._prefix}{self._count}",
             parent_id=around.span_id or self._parent,
             kind=SPAN,
-            name=str(name)[:LONGEST_NAME],
+            name=storable(str(name)).replace("\0", "\ufffd")[:LONGEST_NAME],
             started_at=self._clock(),
             attributes=plain(attributes),
             around=around._record,
