@@ -41,7 +41,7 @@ _FROM_PACKAGE = ("Provided", "Reducer", "Signal", "SignalInterrupt", "Stream", "
 
 def __getattr__(name: str) -> Any:
     if name == "Task":  # It knows the models, which a script has only once its session is open.
-        from ..session import Task
+        from .tasks import Task
 
         return Task
     if name in _FROM_PACKAGE:

@@ -32,5 +32,25 @@ class Context:
         """Return random numbers that are the same on every replay."""
         return self._ctx.random
 
+    async def create_future(self, dtype: Any = Any, /, *, name: str = "promise") -> tuple[str, DurableFuture[Any]]:
+        """Return the id of a new promise and the future of its result; see `OrchestrationContext.create_future`."""
+        made = self._ctx.create_future(dtype, name=name)
+        return made.promise_id, made
+
+    async def complete_future(
+        self, id: str, *, result: Any = None, exception: BaseException | None = None, result_type: Any = None
+    ) -> None:
+        """Settle a promise of this execution from inside, as others do from outside."""
+        await self._ctx.run(_settle, self._ctx.instance_id, id, result, exception)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)
+
+
+def _settle(instance_id: str, id: str, result: Any, exception: BaseException | None) -> None:
+    from ..client import client
+
+    if exception is not None:
+        client.fail_promise(instance_id, id, exception)
+    else:
+        client.complete_promise(instance_id, id, result)

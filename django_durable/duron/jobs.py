@@ -16,8 +16,8 @@ from .storage import LogStorage
 
 if TYPE_CHECKING:
     from ..session import Session as Core
-    from ..session import Task
     from .functions import DurableFn
+    from .tasks import Task
 
 R = TypeVar("R")
 
@@ -55,15 +55,24 @@ class Session:
 
     def start(self, fn: DurableFn[R], *args: Any, **kwargs: Any) -> Task[R]:
         """Start it, or go on where it was. Other arguments than those it was started with are an error."""
-        return self.core.start(fn.orchestration, *args, instance_id=self._log.instance_id(), **kwargs)
+        task: Task[R] = _task(self.core.start(fn.orchestration, *args, instance_id=self._log.instance_id(), **kwargs))
+        return task
 
     def resume(self, fn: DurableFn[R]) -> Task[R]:
         """Go on with what was started before."""
-        return self.core.resume(self._log.instance_id())
+        task: Task[R] = _task(self.core.resume(self._log.instance_id()))
+        return task
 
     async def verify(self, fn: DurableFn[Any]) -> None:
         """Replay it against the code that is here. Raises: NondeterminismError: the first difference."""
         await self.core.verify(self._log.instance_id())
+
+
+def _task(started: Any) -> Any:
+    """Return a session's task as Duron's."""
+    from .tasks import Task
+
+    return Task(started._session, started._started)
 
 
 class Job(Generic[R]):
@@ -85,17 +94,28 @@ class Job(Generic[R]):
 
     async def start(self, *args: Any, **kwargs: Any) -> None:
         """Start it, or go on where it was."""
-        self._task = await self._session.start(self._fn, *args, **kwargs)
+        self._task = self._session.start(self._fn, *args, **kwargs)
+        await self._task
 
     async def resume(self) -> None:
         """Go on with what was started before."""
-        self._task = await self._session.resume(self._fn)
+        self._task = self._session.resume(self._fn)
+        await self._task
 
     async def wait(self) -> R:
         """Wait for its end, and return what it returned."""
+        return await self.task.result()
+
+    @property
+    def task(self) -> Task[R]:
+        """What it is, once it is started. Raises: InvalidArgument: it is not."""
         if self._task is None:
             raise InvalidArgument("The job is not started. Call `await job.start(...)` first.")
-        return await self._task.result()
+        return self._task
+
+    async def complete_future(self, id: str, *, result: Any = None, exception: BaseException | None = None) -> None:
+        """See `Task.complete_future`."""
+        await self.task.complete_future(id, result=result, exception=exception)
 
 
 def invoke(fn: DurableFn[R], log: LogStorage, /, *, tracer: Any = None) -> Job[R]:

@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from django_durable import InstanceAlreadyExists, InvalidArgument, NondeterminismError, OrchestrationFailed, WaitTimeout
+from django_durable import (
+    InstanceAlreadyExists,
+    InvalidArgument,
+    NondeterminismError,
+    OrchestrationFailed,
+    PromiseSettled,
+    WaitTimeout,
+)
 from django_durable.duron import Context, DurableFn
 from django_durable.duron import Session as DuronSession
 from django_durable.duron.contrib.codecs import PydanticCodec
@@ -277,3 +284,39 @@ def test_what_a_durable_function_cannot_be_is_refused_where_it_is_decorated(regi
     finally:
         set_config()
     assert isinstance(durable(fine, registry=registry), DurableFn)
+
+
+def test_promises_are_settled_by_durons_names_from_outside_and_inside(registry, run, monkeypatch):
+    monkeypatch.setattr("django_durable.session.default", registry)
+
+    @durable(registry=registry, name="asks")
+    async def asks(ctx: Context) -> list:
+        inside, inner = await ctx.create_future(int)
+        await ctx.complete_future(inside, result=1)
+        outside, outer = await ctx.create_future(int, name="approval")
+        failing, failed = await ctx.create_future()
+        ctx.set_kv_value("ids", [outside, failing])
+        found = [await inner, await outer]
+        try:
+            await failed
+        except Exception as error:
+            found.append(str(error))
+        return found
+
+    async def main():
+        async with DuronSession(MemoryLogStorage()) as session:
+            task = session.start(asks)
+            await task
+            outside, failing = await session.core.client.await_for_kv_value(task.instance_id, "ids")
+            assert await task.is_future_pending(outside)
+            await task.complete_future(outside, result=2)
+            assert not await task.is_future_pending(outside)
+            assert not await task.is_future_pending("no-such")
+            with pytest.raises(PromiseSettled):
+                await task.complete_future(outside, result=3)
+            await task.complete_future(failing, exception=ValueError("refused"))
+            return await task.result()
+
+    inner, outer, failed = run(main())
+    assert (inner, outer) == (1, 2)
+    assert "refused" in failed
