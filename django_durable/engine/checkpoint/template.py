@@ -110,7 +110,7 @@ class Template:
 
     def _assembled(self, body: list[ast.stmt]) -> CodeType:
         tree = self.source.tree
-        function = ast.AsyncFunctionDef(tree.name, _no_arguments(), [*self._prologue(), *body], [])
+        function = ast.AsyncFunctionDef(".code", _no_arguments(), [*self._prologue(), *body], [])
         function.type_params = []  # type: ignore[attr-defined]
         outer = {*HELPERS, *PER_FUNCTION, *self.scope.shared, *self.free}
         arguments = _no_arguments()
@@ -119,8 +119,8 @@ class Template:
         factory.type_params = []  # type: ignore[attr-defined]
         module = ast.Module([placed(factory, tree)], [])
         made = self._compiled(ast.fix_missing_locations(module))
-        made = _code_in(_code_in(made, ".factory"), tree.name)
-        return _renamed(made, made.co_qualname, self.qualname)
+        made = _code_in(_code_in(made, ".factory"), ".code")
+        return _renamed(made, made.co_qualname, self.qualname).replace(co_name=tree.name)
 
     def _compiled(self, module: ast.Module) -> CodeType:
         with catch_warnings():

@@ -44,6 +44,67 @@ def test_a_frame_tells_where_it_stands():
     assert frame.awaits is asked
 
 
+async def countdown(left: int) -> int:
+    return left if left == 0 else await countdown(left - 1) + await tick(1)
+
+
+def test_a_function_calls_itself_by_its_name_in_the_module(monkeypatch):
+    compiled = compile_function(countdown)
+    monkeypatch.setitem(globals(), "countdown", compiled)
+    assert run(compiled(3), World(compiled)).result == 3
+
+
+class Account:
+    __secret = "s"
+
+    def __init__(self) -> None:
+        self.paid = 0
+
+    def name(self) -> str:
+        return "account"
+
+
+class Special(Account):
+    __secret = "special"
+
+    async def pay(self, amount: int) -> tuple[Any, ...]:
+        self.paid += await tick(amount)
+        return self.paid, self.__secret, super().name(), [super(Special, self).name() for _ in (1,)]
+
+
+def test_a_method_knows_its_class():
+    compiled = compile_function(Special.pay)
+    account = Special()
+    assert run(compiled(account, 3), World(compiled)).result == (3, "special", "account", ["account"])
+
+
+class Pause(Exception):
+    def __init__(self, event: str) -> None:
+        self.event = event
+
+
+def test_a_pause_that_is_raised_is_waited_for():
+    async def pausing() -> Any:
+        try:
+            raise Pause("allow")
+        except Pause:
+            note("never")
+        try:
+            error = ValueError("an error")
+            raise error
+        except ValueError:
+            return note("resumed, and caught")
+
+    compiled = compile_function(pausing, pause=Pause, adapt=lambda awaited: Tick(awaited.event))
+    frame = compiled()
+    assert frame.send(None).value == "allow"
+    frame = World(compiled).reborn(frame)
+    frame.send(None)
+    with pytest.raises(StopIteration) as stop:
+        frame.send(None)
+    assert stop.value.value == "resumed, and caught"
+
+
 def test_dropping_a_frame_runs_none_of_its_cleanup():
     async def careful():
         try:
