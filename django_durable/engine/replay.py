@@ -24,6 +24,8 @@ from .events import (
     TERMINAL_FACTS,
     Fact,
     HistoryEvent,
+    OrchestrationCanceled,
+    OrchestrationCancelRequested,
     OrchestrationContinuedAsNew,
     OrchestrationFailed,
     OrchestrationStarted,
@@ -64,6 +66,7 @@ class Execution:
         self._program: Program = Unstarted()
         self._limits = environment.limits
         self._recorded_at: datetime | None = None
+        self._cancel_requested = False
         self.started_at: datetime | None = None
         self.history_length = 0
         self.outcome: Fact | None = None
@@ -195,17 +198,35 @@ class Execution:
                 f"{', which ended the execution' if self.finished else ''}."
             )
         fact, pending = event.fact, self._program.commands()
-        imposed = not pending and _is_imposed(fact)
-        if type(fact) in COMMAND_FACTS and not imposed:
+        if self._is_imposed(event):
+            self._note(event)
+            return
+        if type(fact) in COMMAND_FACTS:
             if not pending:
                 raise NondeterminismError(event.seq, describe_fact(fact), None)
             if differences := self._differences(pending[0], fact, event.seq):
                 raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe(), differences)
         elif pending:
             raise NondeterminismError(event.seq, describe_fact(fact), pending[0].describe())
-        elif not (imposed or self._program.expects(fact)):
+        elif not self._program.expects(fact):
             raise NondeterminismError(event.seq, describe_fact(fact), None)
         self._apply(event, replaying=True)
+
+    def _is_imposed(self, event: HistoryEvent) -> bool:
+        """Tell whether an event ended the execution without its code being asked.
+
+        That is between two turns, when the code holds nothing to be recorded, or before it ever ran: a replay runs it
+        then, and what it asks for was never asked.
+        """
+        if self._program.commands() and event.seq != 2:
+            return False
+        match event.fact:
+            case OrchestrationFailed(failure=failure):
+                return failure.error_type == type_name(HistoryLimitExceeded)
+            case OrchestrationCanceled():
+                return not self._cancel_requested
+            case fact:
+                return isinstance(fact, OrchestrationTerminated)
 
     def _differences(self, command: Command, fact: Fact, seq: int) -> tuple[Difference, ...]:
         """Return what a command asks for otherwise than was recorded, payloads compared by what they hold."""
@@ -217,10 +238,15 @@ class Execution:
             self.started_at = event.recorded_at
             self._program = self._program_of(event.fact)
         self._program.apply(event, replaying=replaying)
+        self._note(event)
+
+    def _note(self, event: HistoryEvent) -> None:
         self.history_length = event.seq
         self._recorded_at = event.recorded_at
         if isinstance(event.fact, TERMINAL_FACTS):
             self.outcome = event.fact
+        elif isinstance(event.fact, OrchestrationCancelRequested):
+            self._cancel_requested = True
 
     def _program_of(self, started: OrchestrationStarted) -> Program:
         """Return a new program for the code that the execution was started with."""
@@ -264,10 +290,3 @@ class Unstarted:
 
     def close(self) -> None:
         """Nothing to do."""
-
-
-def _is_imposed(fact: Fact) -> bool:
-    """Tell whether a fact ends an execution without its code being asked."""
-    if isinstance(fact, OrchestrationFailed):
-        return fact.failure.error_type == type_name(HistoryLimitExceeded)
-    return isinstance(fact, OrchestrationTerminated)

@@ -119,7 +119,7 @@ def good_point(history: Sequence[HistoryEvent]) -> int:
         failure. Choose the event.
     """
     last = history[-1]
-    if _ended_at_once(history):
+    if ended_at_once(history):
         return last.seq if len(history) > 2 else 1
     if not isinstance(last.fact, events.OrchestrationFailed | events.OrchestrationCanceled):
         raise InvalidArgument("The execution has not failed and was not canceled. Choose the event to go back to.")
@@ -184,7 +184,7 @@ def _is_from_outside(fact: Fact) -> bool:
     return type(fact) not in COMMAND_FACTS
 
 
-def _ended_at_once(history: Sequence[HistoryEvent]) -> bool:
+def ended_at_once(history: Sequence[HistoryEvent]) -> bool:
     """Tell whether an operator ended the execution without its code being asked."""
     last = history[-1].fact
     if isinstance(last, events.OrchestrationCanceled):
@@ -217,7 +217,7 @@ def _check(history: Sequence[HistoryEvent], from_event: int) -> None:
         raise InvalidArgument(f"There is no event {from_event}: the history has events 1 to {len(history)}.")
     if from_event == 1 or from_event > len(history):
         return
-    at_once = from_event == len(history) and _ended_at_once(history)
+    at_once = from_event == len(history) and ended_at_once(history)
     if at_once and len(history) == 2:
         raise InvalidArgument("The execution ended before its code ran. Go back to event 1.")
     if at_once or _is_from_outside(history[from_event - 1].fact):
