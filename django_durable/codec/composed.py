@@ -114,7 +114,7 @@ class Composer:
         return convert
 
     def _mapping(self, origin: Any, key: Any, item: Any) -> Convert:
-        keys, items = _compiled(dict[key, Any]), self.converter(item)
+        keys, items = _keys(key), self.converter(item)
 
         def convert(value: Any) -> Any:
             found = {name: items(each) for name, each in keys(_expect(value, dict, "object")).items()}
@@ -170,6 +170,31 @@ class Composer:
 
 def _compiled(hint: Any) -> Convert:
     return lambda value: msgspec.convert(value, hint, dec_hook=revive, str_keys=True)
+
+
+def _keys(key: Any) -> Convert:
+    """Return what converts the keys of an object, which are text."""
+    hint = dict[key, Any]
+    try:
+        msgspec.json.Decoder(hint)
+    except TypeError as error:
+        if isinstance(key, type) and issubclass(key, Enum):
+            return _enum_keys(key)
+        raise unusable(key, str(error)) from error
+    return _compiled(hint)
+
+
+def _enum_keys(kind: type[Enum]) -> Convert:
+    members = {next(iter(msgspec.json.decode(msgspec.json.encode({member: None})))): member for member in kind}
+    if len(members) < len(kind):
+        raise unusable(kind, "as keys, several of its members are the same text")
+
+    def convert(value: Any) -> Any:
+        if unknown := [name for name in value if name not in members]:
+            raise msgspec.ValidationError(f"Invalid enum value {unknown[0]!r:.80}")
+        return {members[name]: item for name, item in value.items()}
+
+    return convert
 
 
 def _made(kind: Any, *args: Any, **kwargs: Any) -> Any:

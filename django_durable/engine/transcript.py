@@ -25,7 +25,7 @@ def load(data: Mapping[str, Any]) -> list[HistoryEvent]:
 
     Raises: ValueError: not such data, an unknown kind, or seqs with a gap. The text says which event.
     """
-    if data.get("format") != FORMAT or not isinstance(data.get("events"), Sequence):
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT or not isinstance(data.get("events"), Sequence):
         raise ValueError(f"Expected an object with format {FORMAT!r} and a list of events.")
     history = []
     for place, row in enumerate(data["events"], start=1):

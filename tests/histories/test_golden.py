@@ -35,7 +35,7 @@ def test_a_transcript_gives_equal_events_back():
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"format": transcript.FORMAT, "events": [{}]}, {"format": transcript.FORMAT, "events": 7}]
+    "data", [None, [], {}, {"format": transcript.FORMAT, "events": [{}]}, {"format": transcript.FORMAT, "events": 7}]
 )
 def test_what_is_no_transcript_is_refused(data):
     with pytest.raises(ValueError, match="Event 1|Expected an object"):

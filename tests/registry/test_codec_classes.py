@@ -76,6 +76,11 @@ class Mixed(enum.Enum):
     PAIR = ("a", 2)
 
 
+class Rank(enum.Enum):
+    FIRST = "first"
+    SECOND = 2
+
+
 class Season(enum.Enum):
     SPRING = date(2026, 3, 20)
 
@@ -108,6 +113,7 @@ Outcome = Annotated[Paid | Declined, "how it ended"]
         (Mixed.PAIR, Mixed),
         (Mixed.NONE, Mixed),
         ([Season.SPRING, None], list[Season | None]),
+        ({Rank.FIRST: 1, Rank.SECOND: 2}, dict[Rank, int]),
         ("a", LiteralString),
         ([date(2026, 1, 1), datetime(2026, 1, 1)], list[date | datetime]),
         (collections.defaultdict(int, a=1), collections.defaultdict),
@@ -135,6 +141,7 @@ def test_a_value_of_a_hint_that_cannot_be_compiled_comes_back(value: Any, hint: 
         ('{"number":3}', Even | Paid, "Expected `"),
         ('{"x":{}}', dict[int, Paid | Declined], "Expected `int`, got `str`"),
         ('"b"', Mixed, "Invalid enum value 'b'"),
+        ('{"first":1,"third":3}', dict[Rank, int], "Invalid enum value 'third'"),
         ("null", Paid | Declined, "got `NoneType`"),
         ('"x"', collections.Counter, "Counter cannot be made from JSON"),
     ],
