@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from django_durable import InvalidArgument
 from django_durable.registry import Registry
 from django_durable.testing import assert_survives_every_crash
+from django_durable.testing.crashing import mortal
 
 OUTSIDE: list[str] = []
 
@@ -22,6 +24,14 @@ def faulty() -> Registry:
         from django.contrib.auth.models import Group
 
         Group.objects.create(name=f"{label} {Group.objects.count()}")
+
+    @registry.activity("hangs")
+    def hangs() -> None:
+        threading.Event().wait()
+
+    @registry.orchestration("calls")
+    def calls(ctx, activity: str):
+        yield ctx.schedule_activity(activity)
 
     @registry.orchestration("writes")
     def writes(ctx, label: str):
@@ -75,6 +85,25 @@ def test_rows_of_before_are_kept_and_those_of_a_play_are_not(groups):
     assert_survives_every_crash(writes, registry=faulty(), sample=1)
     assert list(groups.values_list("name", flat=True)) == ["before"]
     assert not Instance.objects.exists()
+
+
+def test_a_worker_that_hangs_is_found_and_where_it_stands(groups, monkeypatch):
+    def hanging(client):
+        client.start_orchestration("it", "calls", "hangs")
+        yield
+
+    monkeypatch.setattr(mortal, "DEADLINE_SECONDS", 1.0)
+    with pytest.raises(AssertionError, match=r"(?s)said nothing for 1 s.*test_harness.py.* in hangs"):
+        assert_survives_every_crash(hanging, registry=faulty())
+
+
+def test_a_worker_that_fails_says_why(groups):
+    def failing(client):
+        client.start_orchestration("it", "calls", "hangs")
+        yield
+
+    with pytest.raises(AssertionError, match="The worker failed:(?s:.*)concurrency is 0"):
+        assert_survives_every_crash(failing, registry=faulty(), concurrency=0)
 
 
 def test_a_test_inside_a_transaction_is_refused(db):

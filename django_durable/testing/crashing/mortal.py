@@ -6,11 +6,13 @@ whenever it dies.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -72,12 +74,14 @@ class Mortal:
         self.dead = False
         orders, self._orders = os.pipe()
         self._words, words = os.pipe()
+        self._stack = Stack()
         # One that is open on both sides of a fork belongs to nobody.
         connections.close_all()
         self._pid = _fork()
         if not self._pid:
             os.close(self._orders)
             os.close(self._words)
+            self._stack.prepare()
             _Life(orders, words).live(registry, dies_at, now, options)
         os.close(orders)
         os.close(words)
@@ -112,6 +116,7 @@ class Mortal:
             os.waitpid(self._pid, 0)
             os.close(self._orders)
             os.close(self._words)
+            self._stack.close()
 
     def _hear(self) -> Iterator[list[Any]]:
         """Yield what it says, until it has ended."""
@@ -122,15 +127,39 @@ class Mortal:
                 yield json.loads(line)
             readable, _, _ = select.select([self._words], [], [], max(deadline - time.monotonic(), 0))
             if not readable:
+                stands = self._stack.read_of(self._pid)
                 self.end()
                 raise AssertionError(
-                    f"The worker said nothing for {DEADLINE_SECONDS:.0f} s, last: {self.boundaries[-1:]}."
+                    f"The worker said nothing for {DEADLINE_SECONDS:.0f} s, last: {self.boundaries[-1:]}.\n{stands}"
                 )
             heard = os.read(self._words, 65_536)
             if not heard:
                 return
             self._unread += heard
             deadline = time.monotonic() + DEADLINE_SECONDS
+
+
+class Stack:
+    """Where a process stands that does not answer: it writes that into a file when it is asked by a signal."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+
+    def prepare(self) -> None:
+        """Write it when asked. In the process."""
+        faulthandler.register(signal.SIGUSR1, file=self._file, all_threads=True)
+
+    def read_of(self, pid: int) -> str:
+        """Ask, and wait a second at most."""
+        os.kill(pid, signal.SIGUSR1)
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline and not os.fstat(self._file.fileno()).st_size:
+            time.sleep(0.01)
+        self._file.seek(0)
+        return self._file.read().decode(errors="replace")
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _fork() -> int:
