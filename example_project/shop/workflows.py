@@ -43,6 +43,8 @@ WAITING = "Waiting for approval"
 APPROVAL_DEADLINE = timedelta(days=2)
 MESSAGES_PER_EXECUTION = 20
 CHAT_PATIENCE = timedelta(minutes=30)
+LATE_MESSAGES = timedelta(seconds=10)
+"""How long a message may be on its way to a conversation that was closed meanwhile."""
 SUPPLIER_PATIENCE = timedelta(seconds=5)
 
 
@@ -115,7 +117,10 @@ def checkout(ctx: OrchestrationContext, order_id: int) -> Steps[dict[str, str]]:
         ctx.set_custom_status({"step": "giving back"})
         if (yield ctx.schedule_activity(cancel_order, order_id)):
             yield ctx.schedule_activity(refund, order_id)
-        ctx.set_custom_status({"step": "canceled"})
+            ctx.set_custom_status({"step": "canceled"})
+        else:
+            # The parcel was on its way before the order could be called back.
+            ctx.set_custom_status({"step": "shipped"})
         raise
 
 
@@ -130,10 +135,23 @@ def support_chat(ctx: OrchestrationContext, conversation_id: int) -> Steps[dict[
         first = yield ctx.race(ctx.dequeue_event("messages", str), ctx.schedule_timer(CHAT_PATIENCE))
         if first["index"] == 1:
             yield ctx.schedule_activity(close_conversation, conversation_id)
-            return {"answered": ctx.get_kv_value("answered") or 0}
-        ctx.set_kv_value("last_answer", (yield ctx.schedule_activity(answer, conversation_id, first["value"])))
-        ctx.set_kv_value("answered", (ctx.get_kv_value("answered") or 0) + 1)
-    return (yield ctx.continue_as_new(conversation_id))
+            break
+        yield from answer_message(ctx, conversation_id, first["value"])
+    else:
+        yield ctx.continue_as_new(conversation_id)
+    # What the customer wrote while the conversation was being closed is answered, too.
+    while True:
+        late = yield ctx.race(ctx.dequeue_event("messages", str), ctx.schedule_timer(LATE_MESSAGES))
+        if late["index"] == 1:
+            break
+        yield from answer_message(ctx, conversation_id, late["value"])
+    return {"answered": ctx.get_kv_value("answered") or 0}
+
+
+def answer_message(ctx: OrchestrationContext, conversation_id: int, question: str) -> Steps[None]:
+    """Answer one message, and show how many were."""
+    ctx.set_kv_value("last_answer", (yield ctx.schedule_activity(answer, conversation_id, question)))
+    ctx.set_kv_value("answered", (ctx.get_kv_value("answered") or 0) + 1)
 
 
 @orchestration

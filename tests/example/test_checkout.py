@@ -67,3 +67,16 @@ def test_an_order_canceled_while_it_is_charged_gives_everything_back(durable, en
     ended(order.instance_id, "Canceled")
     assert (status(order), stock(poster)) == (Order.Status.CANCELED, 10)
     assert Payment.objects.get().status == Payment.Status.REFUNDED
+
+
+def test_an_order_that_is_canceled_too_late_says_that_it_was_shipped(durable, ended, poster, customer):
+    Outage.objects.create(service=PAYMENTS, failures_left=1)
+    order = services.place_order(customer, poster)
+    durable.run()
+    Order.objects.filter(pk=order.pk).update(status=Order.Status.SHIPPED)
+
+    durable.client.cancel_instance(order.instance_id, "changed my mind")
+    durable.run_to_the_end()
+
+    assert ended(order.instance_id, "Canceled").custom_status == {"step": "shipped"}
+    assert status(order) == Order.Status.SHIPPED

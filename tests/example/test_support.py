@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from example_project.shop import services
 from example_project.shop.models import ChatMessage
-from example_project.shop.workflows import CHAT_PATIENCE, MESSAGES_PER_EXECUTION
+from example_project.shop.workflows import CHAT_PATIENCE, LATE_MESSAGES, MESSAGES_PER_EXECUTION
 
 
 def answers(conversation):
@@ -33,7 +33,17 @@ def test_a_long_conversation_goes_on_as_new_and_loses_no_message(durable, ended,
     assert len(answers(conversation)) == questions
     assert len(durable.client.list_executions(conversation.instance_id)) == 3
 
-    durable.advance(CHAT_PATIENCE)
+    durable.advance(CHAT_PATIENCE + 2 * LATE_MESSAGES)
     conversation.refresh_from_db()
     assert ended(conversation.instance_id).output == {"answered": questions}
     assert conversation.closed
+
+
+def test_a_message_that_comes_while_the_conversation_is_closed_is_answered(durable, ended, poster, customer):
+    conversation = services.open_conversation(customer)
+    durable.advance(CHAT_PATIENCE)
+    services.say(conversation, "Lisbon?")
+    durable.advance(LATE_MESSAGES * 2)
+
+    assert len(answers(conversation)) == 1
+    assert ended(conversation.instance_id).output == {"answered": 1}
