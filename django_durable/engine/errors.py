@@ -292,14 +292,15 @@ class Unstorable(AuthorError, TypeError):
 class CodeChanged(AuthorError):
     """A checkpoint was made by other code than there is now. Restore that code, or give a migration for it."""
 
-    def __init__(self, function: str, recorded: str, found: str, line: int = 0) -> None:
+    def __init__(self, function: str, recorded: str, found: str, detail: str = "") -> None:
         self.function = function
         self.recorded = recorded
         self.found = found
+        why = f" {detail}." if detail else ""
         super().__init__(
-            f"A call of {function} stands in code {recorded[:12]}{f', at line {line}' if line else ''}, but the code "
-            f"is now {found[:12]}. It goes on only in the code it was made from: restore that, or add a Migration that "
-            f"says where each suspended call continues."
+            f"A call of {function} stands in code {recorded}, but the code is now {found}.{why} "
+            f"It goes on only in the code it was made from: restore that, or add a Migration that says where each "
+            f"suspended call continues."
         )
 
 

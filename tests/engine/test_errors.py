@@ -53,7 +53,7 @@ EXAMPLES = [
     TurnTimeout("order-1"),
     errors.NotCompilable("shop/workflows.py", 7, "checkout", "a yield", "Return a list"),
     errors.Unstorable("variable 'lock'", "shop.workflows:checkout (line 7)", "a _thread.lock"),
-    errors.CodeChanged("shop.workflows:checkout", "0123456789abcdef", "fedcba9876543210", 7),
+    errors.CodeChanged("shop.workflows:checkout", "0123456789abcdef", "fedcba9876543210", "It has no variable total"),
     errors.CheckpointDamaged("it has no root"),
     HistoryLimitExceeded(1000, 999),
     LeaseLost("task 7"),

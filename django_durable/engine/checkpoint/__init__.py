@@ -12,5 +12,6 @@ from .frame import Frame
 from .function import CompiledFunction, compile_function
 from .kinds import Hook
 from .loading import load
+from .migration import Migration
 
-__all__ = ["CompiledFunction", "Frame", "Hook", "compile_function", "dump", "load"]
+__all__ = ["CompiledFunction", "Frame", "Hook", "Migration", "compile_function", "dump", "load"]

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import CellType, FunctionType, MethodType
 from typing import Any, cast
 
+from ..errors import InvalidArgument
 from .frame import Control, Frame, State
 from .helpers import HELPERS
+from .migration import Migration
 from .scopes import scope_of
 from .source import Source
 from .syntax import CONTROL
@@ -37,6 +39,7 @@ class CompiledFunction:
         "adapt",
         "cells",
         "environment",
+        "migrations",
         "name",
         "pause",
         "root",
@@ -60,6 +63,7 @@ class CompiledFunction:
         self.root = root or self
         self.adapt = adapt
         self.pause = pause
+        self.migrations: dict[str, Migration] = {}
         self.environment: dict[str, CellType] = dict(
             zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         )
@@ -142,6 +146,17 @@ class CompiledFunction:
 
     def _pause(self, error: Any) -> Any:
         return error() if isinstance(error, type) else error
+
+    def accepts(self, migration: Migration) -> CompiledFunction:
+        """Let calls that stand in older code go on in this one. Returns: the function itself.
+
+        Raises: InvalidArgument: the rule leads to a point that is not there.
+        """
+        for point in migration.points.values():
+            if not 1 <= point <= len(self.points):
+                raise InvalidArgument(f"{self.name} has no point {point}; it has {len(self.points)}.")
+        self.migrations[migration.recorded] = migration
+        return self
 
     def from_source(self, text: str) -> CompiledFunction:
         """Compile other text of this function, such as that of an older version, among the same globals.

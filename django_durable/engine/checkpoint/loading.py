@@ -46,6 +46,7 @@ class Reader:
         self._unfilled: dict[int, Kind] = {}
         self._late: dict[int, Kind] = {}
         self._at_once = False
+        self._last: list[Callable[[], None]] = []
 
     def read(self, root: Data) -> Any:
         value = self.get(root)
@@ -53,7 +54,13 @@ class Reader:
             queue = self._unfilled or self._late
             number = next(iter(queue))
             self._fill(number, queue.pop(number))
+        for step in self._last:
+            step()
         return value
+
+    def at_the_end(self, step: Callable[[], None]) -> None:
+        """Do this when all objects are filled."""
+        self._last.append(step)
 
     def get(self, value: Data) -> Any:
         """Return the object that stands in a row."""
@@ -75,13 +82,17 @@ class Reader:
         finally:
             self._at_once = before
 
-    def find(self, name: Data, recorded: Data) -> CompiledFunction:
-        """Return the compiled function of a name and hash. Raises: CodeChanged."""
+    def named(self, name: Data, recorded: Data) -> CompiledFunction:
+        """Return the compiled function of a name; it may be another than the one that was recorded."""
         if not isinstance(name, str) or not isinstance(recorded, str):
             raise CheckpointDamaged(f"{name!r:.80} is no name of a function")
-        function = self._find(name, recorded)
+        return self._find(name, recorded)
+
+    def find(self, name: Data, recorded: Data) -> CompiledFunction:
+        """Return the compiled function of a name and hash. Raises: CodeChanged."""
+        function = self.named(name, recorded)
         if function.hash != recorded:
-            raise CodeChanged(name, recorded, function.hash)
+            raise CodeChanged(function.name, str(recorded), function.hash)
         return function
 
     def _object(self, number: int) -> Any:

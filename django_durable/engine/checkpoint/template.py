@@ -106,7 +106,11 @@ class Template:
 
     def kept_at(self, point: int) -> tuple[str, ...]:
         """Return the names whose values a frame keeps while it stands at a point."""
-        return (*self.scope.plain, *(self._held[point - 1] if point else ()))
+        return (*self.scope.plain, *self.held_at(point))
+
+    def held_at(self, point: int) -> tuple[str, ...]:
+        """Return the temporaries that are still to be read when the code goes on after a point."""
+        return self._held[point - 1] if point else ()
 
     def _assembled(self, body: list[ast.stmt]) -> CodeType:
         tree = self.source.tree

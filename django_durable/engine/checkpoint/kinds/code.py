@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CheckpointDamaged
+from ...errors import CheckpointDamaged, CodeChanged
 from ..frame import Frame, State
 from ..function import CompiledFunction
 from ..syntax import is_ours
@@ -52,6 +52,7 @@ class Frames(Kind):
             raise writer.unstorable_in(value, waits)
         return [
             writer.ref(value.function, "its function"),
+            value.function.root.hash,
             state.at,
             {name: writer.ref(found, named(name)) for name, found in state.values.items()},
             {name: writer.ref(cell, named(name)) for name, cell in state.cells.items()},
@@ -61,31 +62,46 @@ class Frames(Kind):
     fills = True
 
     def make(self, reader: Reader, *row: Any) -> Frame:
-        function, at, *_ = row
+        function, recorded, at, *_ = row
         compiled = reader.get(function)
         if not isinstance(compiled, CompiledFunction):
             raise CheckpointDamaged(f"{compiled!r:.80} is no compiled function")
-        frame = Frame(compiled, State(at))
+        if compiled.root.hash != recorded and recorded not in compiled.migrations:
+            raise CodeChanged(compiled.name, str(recorded), compiled.root.hash)
+        frame = Frame(compiled, State())
         if at == -1:
             frame.close()
-        elif not isinstance(at, int) or isinstance(at, bool) or not 0 <= at <= len(compiled.points):
+        elif type(at) is not int:
             raise CheckpointDamaged(f"{compiled.name} has no point {at!r:.20}")
         return frame
 
     def fill(self, reader: Reader, made: Frame, *row: Any) -> None:
         if made.done:
             return
-        _, at, values, cells, awaits = row
-        template = made.function.template
-        kept = {*template.kept_at(at)}
-        # An author's variable may have no value; a temporary that is kept has one.
-        odd = {*values} - kept | ({*cells} ^ {*template.scope.shared}) | (kept - {*template.scope.plain} - {*values})
-        if odd:
-            raise CheckpointDamaged(f"{made.function.name} has other variables at point {at}: {', '.join(sorted(odd))}")
-        state = State(
-            at, {name: reader.get(value) for name, value in values.items()}, cells_of(reader, cells), reader.get(awaits)
-        )
-        made.restore(state)
+        _, recorded, at, values, cells, awaits = row
+        found = {name: reader.get(value) for name, value in values.items()}
+        state = State(at, found, cells_of(reader, cells), reader.get(awaits))
+        if made.function.root.hash == recorded:
+            _check(made.function, state)
+            made.restore(state)
+        else:
+            reader.at_the_end(lambda: _move(made, recorded, state))
+
+
+def _move(frame: Frame, recorded: str, state: State) -> None:
+    state = frame.function.migrations[recorded].moved(frame.function, state)
+    _check(frame.function, state)
+    frame.restore(state)
+
+
+def _check(function: CompiledFunction, state: State) -> None:
+    if not 0 <= state.at <= len(function.points):
+        raise CheckpointDamaged(f"{function.name} has no point {state.at}")
+    scope, kept = function.template.scope, {*function.template.kept_at(state.at)}
+    # An author's variable may have no value; a temporary that is kept has one.
+    odd = {*state.values} - kept | ({*state.cells} ^ {*scope.shared}) | (kept - {*scope.plain} - {*state.values})
+    if odd:
+        raise CheckpointDamaged(f"{function.name} has other variables at point {state.at}: {', '.join(sorted(odd))}")
 
 
 def named(name: str) -> str:
@@ -119,9 +135,9 @@ class Compiled(Kind):
 
     def make(self, reader: Reader, *row: Any) -> CompiledFunction:
         name, recorded, *made = row
-        root = reader.find(name, recorded)
         if not made:
-            return root
+            return reader.named(name, recorded)
+        root = reader.find(name, recorded)
         function = reader.get(made[0])
         template = template_of(function.__code__) if isinstance(function, FunctionType) else None
         if template is None or id(function.__code__) not in template.inner_codes or template.root is not root.template:
