@@ -86,6 +86,7 @@ KEYS: Mapping[str, Key] = {
     "CODECS": Key(default={}, kind="paths"),
     "CODEC": Key(default=None, kind="name", optional=True),
     "MAX_PAYLOAD_BYTES": Key(default=2_097_152, kind="whole number", least=1_024),
+    "MAX_CHECKPOINT_BYTES": Key(default=2_097_152, kind="whole number", least=1_024),
     "MAX_KV_KEYS": Key(default=150, kind="whole number", least=1),
     "MAX_KV_VALUE_BYTES": Key(default=65_536, kind="whole number", least=1),
     "MAX_CUSTOM_STATUS_BYTES": Key(default=262_144, kind="whole number", least=1),
@@ -137,6 +138,8 @@ class Settings:
     MAX_PAYLOAD_BYTES: int
     """Most bytes of one encoded payload: an input, an output, the data of an event. Payloads are read with every
     replay; keep files elsewhere and pass their names."""
+    MAX_CHECKPOINT_BYTES: int
+    """Most bytes of one checkpoint. It is written with every turn of an orchestration that has checkpoints."""
     MAX_KV_KEYS: int
     """Most KV entries of one instance. Each turn of an instance that is not in memory loads all of them."""
     MAX_KV_VALUE_BYTES: int
@@ -224,6 +227,7 @@ class Settings:
             kv_keys=self.MAX_KV_KEYS,
             kv_value_bytes=self.MAX_KV_VALUE_BYTES,
             custom_status_bytes=self.MAX_CUSTOM_STATUS_BYTES,
+            checkpoint_bytes=self.MAX_CHECKPOINT_BYTES,
             steps_per_turn=self.STEPS_PER_TURN,
             history_events=self.MAX_HISTORY_EVENTS,
         )

@@ -8,14 +8,16 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from .codec import Arguments, Binding, JsonCodec
+from .engine.checkpoint import CompiledFunction
+from .engine.checkpointed.awaiting import compiled
 from .engine.durations import Duration, milliseconds
 from .engine.errors import ForbiddenInOrchestration, InvalidArgument
 from .engine.events import Payload
 from .engine.loop import OrchestrationLoop
-from .engine.program import Limits
+from .engine.program import Compiled, Limits
 from .engine.retry import RetryPolicy
 from .engine.steps import PREFIX, is_local
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
+Mode = Literal["replay", "checkpoint"]
+MODES: tuple[Mode, ...] = ("replay", "checkpoint")
 DEFAULT_VERSION = "1.0.0"
 VERSION_LENGTH = 64
 NAME_LENGTH = Limits().name_length
@@ -108,7 +112,10 @@ class Definition:
 class Orchestration(Definition, Generic[P, R]):
     """A registered orchestration of one version. It is started, not called: `checkout.start(order_id=7)`.
 
-    `codec_name` is that of the codec it stores payloads by, None for the project's.
+    Attributes:
+        codec_name: That of the codec it stores payloads by, None for the project's.
+        mode: How its executions come back into memory: by a replay of their history, or from a checkpoint.
+        compiled: Its function, compiled so that checkpoints can be taken; None where the mode is replay.
     """
 
     what = "orchestration"
@@ -119,6 +126,7 @@ class Orchestration(Definition, Generic[P, R]):
         *,
         name: str | None,
         version: str,
+        mode: Mode = "replay",
         codec: JsonCodec,
         codec_name: str | None = None,
         registry: Registry,
@@ -128,6 +136,8 @@ class Orchestration(Definition, Generic[P, R]):
         super().__init__(function, _checked_name(function, name), codec, skip=1)
         self.version = version
         self.codec_name = codec_name
+        self.mode = mode
+        self.compiled: Compiled | None = compiled(function) if mode == "checkpoint" else None
         self._registry = registry
 
     @overload
@@ -169,6 +179,31 @@ class Orchestration(Definition, Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Orchestration {self.name} {self.version}>"
+
+
+class DurableFunction(Orchestration[P, R]):
+    """A compiled function as an orchestration. It is given the context where its first parameter is `ctx`."""
+
+    def __init__(self, function: CompiledFunction, *, codec: JsonCodec, registry: Registry) -> None:
+        own = function.wrapped
+        takes_context = _takes_context(own)
+        Definition.__init__(self, own, _place(own), codec, skip=int(takes_context))
+        self.version = DEFAULT_VERSION
+        self.codec_name = None
+        self.mode = "checkpoint"
+        self.compiled = function if takes_context else WithoutContext(function)
+        self._registry = registry
+
+
+class WithoutContext:
+    """A compiled function that is called with a context, and leaves it out."""
+
+    def __init__(self, function: CompiledFunction) -> None:
+        self._function = function
+        self.name = function.name
+
+    def __call__(self, ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,20 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .codec import JsonCodec
 from .conf import settings
-from .definitions import DEFAULT_VERSION, VERSION_LENGTH, Activity, ActivityOptions, Definition, Orchestration, Starter
+from .definitions import (
+    DEFAULT_VERSION,
+    MODES,
+    VERSION_LENGTH,
+    Activity,
+    ActivityOptions,
+    Definition,
+    DurableFunction,
+    Mode,
+    Orchestration,
+    Starter,
+)
+from .engine.checkpoint import CompiledFunction
+from .engine.checkpointed.awaiting import compiled
 from .engine.durations import Duration
 from .engine.errors import InvalidArgument, NotRegistered
 from .engine.program import Limits
@@ -40,6 +53,8 @@ class Registry:
         self._orchestrations: dict[str, dict[str, Orchestration[..., Any]]] = {}
         self._latest: dict[str, Orchestration[..., Any]] = {}
         self._activities: dict[str, Activity[..., Any]] = {}
+        self._functions: dict[str, CompiledFunction] = {}
+        self._programs: dict[str, CompiledFunction | DurableFunction[..., Any]] = {}
         # By id, because a function may be of a class that cannot be hashed; definitions keep theirs alive.
         self._by_function: dict[int, Definition] = {}
         self._starter: Starter | None = None
@@ -50,19 +65,39 @@ class Registry:
     def orchestration(self, function: Callable[Concatenate[Any, P], R], /) -> Orchestration[P, R]: ...
     @overload
     def orchestration(
-        self, name: str | None = None, /, *, version: str = DEFAULT_VERSION, codec: str | None = None
+        self,
+        name: str | None = None,
+        /,
+        *,
+        version: str = DEFAULT_VERSION,
+        codec: str | None = None,
+        mode: Mode = "replay",
     ) -> Callable[[Callable[Concatenate[Any, P], R]], Orchestration[P, R]]: ...
-    def orchestration(self, name: Any = None, /, *, version: str = DEFAULT_VERSION, codec: str | None = None) -> Any:
+    def orchestration(
+        self,
+        name: Any = None,
+        /,
+        *,
+        version: str = DEFAULT_VERSION,
+        codec: str | None = None,
+        mode: Mode = "replay",
+    ) -> Any:
         """Register a function (generator, `async def` or plain) as an orchestration.
 
         `@orchestration`, or `@orchestration("Checkout", version="1.1.0")`. Versions are dotted whole numbers; new
-        instances get the highest registered one. `codec` is the name of the codec that its payloads are stored by, by
-        default the project's.
-        Raises: InvalidArgument: not such a function, a bad name or version, or one that other code has.
+        instances get the highest registered one.
+
+        Args:
+            codec: Name of the codec that its payloads are stored by, by default the project's.
+            mode: How its executions come back into memory: "replay" runs the code again over the history, "checkpoint"
+                loads the local variables and goes on, for an `async def` of any length.
+        Raises:
+            InvalidArgument: not such a function, a bad name, version or mode, or a name that other code has.
+            NotCompilable: no checkpoint can be taken of the function; the text says where and what to write instead.
         """
         if name is not None and not isinstance(name, str):
-            return self._add_orchestration(name, None, version, codec)
-        return lambda function: self._add_orchestration(function, name, version, codec)
+            return self._add_orchestration(name, None, version, codec, mode)
+        return lambda function: self._add_orchestration(function, name, version, codec, mode)
 
     @overload
     def activity(self, function: Callable[P, R], /) -> Activity[P, R]: ...
@@ -95,14 +130,28 @@ class Registry:
             return self._add_activity(name, None, given)
         return lambda function: self._add_activity(function, name, given)
 
+    def durable_function(self, function: Callable[..., Any]) -> CompiledFunction:
+        """Compile an `async def` that orchestrations with checkpoints call, and keep it by its name.
+
+        Raises: NotCompilable: the text says where and what to write instead.
+        """
+        made = compiled(function)
+        self._functions[made.name] = made
+        # Not among the orchestrations that are listed: most are called by others, and not meant to be started.
+        self._programs[made.name.replace(":", ".")] = made
+        return made
+
     def _add_orchestration(
-        self, function: Any, name: str | None, version: str, codec: str | None
+        self, function: Any, name: str | None, version: str, codec: str | None, mode: Mode
     ) -> Orchestration[..., Any]:
         number = version_key(version)
+        if mode not in MODES:
+            raise InvalidArgument(f"The mode is {mode!r:.80}, expected {' or '.join(map(repr, MODES))}.")
         made: Orchestration[..., Any] = Orchestration(
             function,
             name=name,
             version=version,
+            mode=mode,
             codec=self.codec if codec is None else self.codec.by(lambda: codec),
             codec_name=codec,
             registry=self,
@@ -138,6 +187,7 @@ class Registry:
             known = ref if isinstance(ref, Orchestration) else self._orchestration_of(ref)
             name, version = known.name, version or known.version
         found = self._latest.get(name) if version is None else self._orchestrations.get(name, {}).get(version)
+        found = found or self._program(name, version)
         if found is None:
             raise self._no_orchestration(name, version)
         return found
@@ -162,6 +212,13 @@ class Registry:
             return None
         return Step(function, self.codec.plain)
 
+    def get_durable_function(self, name: str) -> CompiledFunction:
+        """Return a function that `durable_function` compiled. Raises: NotRegistered: with the names that come close."""
+        found = self._functions.get(name)
+        if found is None:
+            raise NotRegistered("durable function", name, known=_close(name, self._functions))
+        return found
+
     def orchestrations(self) -> list[Orchestration[..., Any]]:
         """Return every version of every orchestration, by name and then version, lowest first."""
         found = [each for versions in self._orchestrations.values() for each in versions.values()]
@@ -179,6 +236,15 @@ class Registry:
     def names(self) -> list[str]:
         """The names of the orchestrations, sorted."""
         return sorted(self._orchestrations)
+
+    def _program(self, name: str, version: str | None) -> Orchestration[..., Any] | None:
+        """Return a durable function as an orchestration, made when it is first asked for; None for another name."""
+        made = self._programs.get(name)
+        if made is None or version not in (None, DEFAULT_VERSION):
+            return None
+        if not isinstance(made, DurableFunction):
+            made = self._programs[name] = DurableFunction(made, codec=self.codec, registry=self)
+        return made
 
     def _no_orchestration(self, name: str, version: str | None) -> NotRegistered:
         if name in self._orchestrations:
@@ -223,6 +289,7 @@ class RegistryEnvironment:
         self.activity = registry.get_activity
         self.orchestration = registry.get_orchestration
         self.step = registry.get_step
+        self.durable_function = registry.get_durable_function
 
     @property
     def limits(self) -> Limits:

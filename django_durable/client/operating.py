@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from ..engine.errors import InvalidArgument
 from ..engine.events import HistoryEvent
+from ..engine.program import Checkpoint, Past
 from ..engine.verification import Mismatch, mismatch_of
-from ..store import claims, endings, instances, metrics, queries, retention, retries, workers
+from ..store import checkpoints, endings, instances, metrics, queries, retention, retries, workers
 from ..store.filters import InstanceFilter
 from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree
@@ -164,25 +165,34 @@ class Inspecting(ClientBase):
         return queries.history_of(self._checked_id(instance_id), execution, after=after, limit=limit, using=self.using)
 
     def verify_instance(self, instance_id: str) -> Mismatch | None:
-        """Replay every execution of an instance against the code that is here, as a worker would, and change nothing.
+        """Rebuild every execution of an instance with the code that is here, as a worker would, and change nothing.
 
         Returns: the first place where the code does not fit; None where all of it does.
         Raises: InstanceNotFound.
         """
         for number in self.list_executions(instance_id):
             history = queries.history_of(instance_id, number, after=0, limit=None, using=self.using)
-            if history and (found := mismatch_of(self.registry.environment, history)) is not None:
+            checkpoint = queries.checkpoint_of(instance_id, number, using=self.using)
+            past = Past(history) if checkpoint is None else Past(history[checkpoint.seq :], checkpoint)
+            if history and (found := mismatch_of(self.registry.environment, past)) is not None:
                 return found
         return None
 
-    def read_histories(self, places: Collection[tuple[int, int]]) -> dict[int, list[HistoryEvent]]:
-        """Return the events of several executions, by surrogate id of their instances, by one query.
+    def read_pasts(self, places: Collection[tuple[int, int]]) -> dict[int, Past]:
+        """Return what several executions are rebuilt from, by surrogate id of their instances, by one query.
 
         Args:
-            places: Surrogate ids and execution numbers; one of an instance. What is not there has no events.
+            places: Surrogate ids and execution numbers; one of an instance. What is not there is left out.
         Raises: ValueError: one of them is damaged; read them one by one to find which.
         """
-        return claims.load_histories(places, using=self.using)
+        return checkpoints.load_pasts(places, using=self.using)
+
+    def read_checkpoint(self, instance_id: str, execution: int | None = None) -> Checkpoint | None:
+        """Return the checkpoint of one execution, by default the current one; None where it has none.
+
+        Raises: InstanceNotFound. InvalidArgument: the instance has no such execution.
+        """
+        return queries.checkpoint_of(self._checked_id(instance_id), execution, using=self.using)
 
     def get_orchestration_stats(self, instance_id: str) -> OrchestrationStats:
         """Return the size of one instance. Raises: InstanceNotFound."""
@@ -208,8 +218,9 @@ class Inspecting(ClientBase):
     alist_executions = twin(list_executions)
     aget_execution_info = twin(get_execution_info)
     aread_execution_history = twin(read_execution_history)
-    aread_histories = twin(read_histories)
     averify_instance = twin(verify_instance)
+    aread_pasts = twin(read_pasts)
+    aread_checkpoint = twin(read_checkpoint)
     aget_orchestration_stats = twin(get_orchestration_stats)
     aget_system_metrics = twin(get_system_metrics)
     aget_queue_depths = twin(get_queue_depths)

@@ -52,7 +52,7 @@ class ViewingClient(Client):
     def read_stored_history(
         self, instance_id: str, execution: int | None = None, *, after: int = 0, limit: int | None = None
     ) -> list[HistoryEvent]:
-        """As `Client.read_execution_history`: what is stored, to be replayed and not shown. So is `read_histories`."""
+        """As `Client.read_execution_history`: what is stored, to be replayed and not shown. So is `read_pasts`."""
         return super().read_execution_history(instance_id, execution, after=after, limit=limit)
 
     def read_spans(self, instance_id: str, execution: int | None = None) -> list[SpanRecord]:

@@ -28,12 +28,13 @@ from .keyvalues import KeyValues
 from .loop import OrchestrationLoop, OrchestrationTask
 from .outstanding import Outstanding
 from .program import ActivityCallee, Environment, OrchestrationCallee
-from .spans import SpanBook, formatted, use_book
+from .spans import SpanBook, formatted
 from .steps import LocalStep
 from .tracing import ERROR, LEVELS
 
 if TYPE_CHECKING:
     import asyncio
+    from datetime import datetime
 
 
 class BaseProgram(ABC):
@@ -48,7 +49,7 @@ class BaseProgram(ABC):
         self, environment: Environment, definition: OrchestrationCallee, *, patches: frozenset[str] = frozenset()
     ) -> None:
         self.environment = environment
-        self._definition = definition
+        self.definition = definition
         self.codec = definition.codec
         self.outstanding = Outstanding()
         self.now_ms = 0
@@ -121,6 +122,9 @@ class BaseProgram(ABC):
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
         return self.outstanding.waiting_for()
 
+    def checkpoint(self, recorded_at: datetime) -> Payload | None:
+        return None
+
     def close(self) -> None:
         self._inert = True
         if self._root is None:
@@ -134,6 +138,12 @@ class BaseProgram(ABC):
 
     def step_at(self, seq: int) -> LocalStep | None:
         return self.outstanding.step_at(seq)
+
+    @property
+    def context(self) -> OrchestrationContext:
+        """The context of a program that was started."""
+        assert self._context is not None
+        return self._context
 
     def moment(self, seq: int) -> Moment:
         return Moment(seq, self.now_ms, self.started.instance_id, self.started.execution)
@@ -159,8 +169,7 @@ class BaseProgram(ABC):
         self._custom_status = fact.custom_status
         self.outstanding.carry(fact.carried_events)
         context = self._begin(fact, fact.kv)
-        main = self._main(context, fact.input)
-        self._root = self.loop.start(main if self.spans is None else _in_book(self.spans, main))
+        self._root = self.loop.start(self._main(context, fact.input))
 
     def _begin(self, fact: OrchestrationStarted, kv: Mapping[str, events.StoredValue]) -> OrchestrationContext:
         """Take the identity and the KV entries of an execution, and return the context for its code."""
@@ -337,8 +346,3 @@ class BaseProgram(ABC):
 
     def checked_instance_id(self, instance_id: str) -> str:
         return checked_text(instance_id, "instance id", self.environment.limits.instance_id_length)
-
-
-async def _in_book(book: SpanBook, main: Coroutine[Any, Any, Payload]) -> Payload:
-    use_book(book)
-    return await main

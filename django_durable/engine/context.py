@@ -14,7 +14,7 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import commands
+from . import commands, randomness
 from .decoding import As, ResultOf
 from .durations import Duration, from_epoch_ms, milliseconds
 from .errors import InvalidArgument
@@ -35,6 +35,7 @@ T = TypeVar("T")
 Ref = str | Callable[..., Any]
 GET_KV_VALUE = "django_durable:get_kv_value"
 """Reserved name of the built-in activity behind `get_kv_value_from_instance`."""
+_DRAWN = frozenset({"random", "_guids"})
 
 
 class OrchestrationContext(PromiseVerbs):
@@ -66,6 +67,17 @@ class OrchestrationContext(PromiseVerbs):
         if "random" in self.__dict__:
             self.random.seed(self._identity)  # In place: the code may hold it.
         self.__dict__.pop("_guids", None)
+
+    def standing(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of this, as JSON-ready data."""
+        drawn = {name: randomness.standing(self.__dict__[name]) for name in _DRAWN if name in self.__dict__}
+        return {"patches": self._patches, **drawn}
+
+    def stand(self, state: dict[str, Any]) -> None:
+        """Go on from `standing`."""
+        self._patches.update(state["patches"])
+        for name in _DRAWN & state.keys():
+            randomness.stand(getattr(self, name), state[name])
 
     # Seeding takes longer than a whole turn of most orchestrations, so it waits until it is needed.
 
@@ -211,7 +223,7 @@ class OrchestrationContext(PromiseVerbs):
             requested_version=version,
             requested_instance_id=None if instance_id is None else self._program.checked_instance_id(instance_id),
         )
-        return self._program.issue(command, ResultOf(callee), f"Sub-orchestration {callee.name!r}")
+        return self._program.issue(command, ResultOf(callee, callee.version), f"Sub-orchestration {callee.name!r}")
 
     def start_orchestration(
         self, orchestration: Ref, instance_id: str, *args: Any, **kwargs: Any

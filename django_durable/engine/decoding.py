@@ -15,9 +15,10 @@ from .program import ActivityCallee, Codec, OrchestrationCallee, StepCallee
 
 @dataclass(frozen=True, slots=True)
 class ResultOf:
-    """Decodes by the return hint of what was called."""
+    """Decodes by the return hint of what was called: an activity, or an orchestration of one `version`."""
 
     callee: ActivityCallee | OrchestrationCallee | StepCallee
+    version: str | None = None
 
     def __call__(self, payload: Payload) -> Any:
         return self.callee.decode_result(payload)

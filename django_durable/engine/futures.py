@@ -208,11 +208,14 @@ class RaceFuture(_GroupFuture):
         elif error is not None:
             self.set_exception(error)
         else:
-            self.set_result({"index": self._members.index(winner), "value": winner.result()})
+            self._win(winner)
         for member in self._members:
             if member is not winner:
                 member.remove_done_callback(self._member_done)
                 _give_up(member)
+
+    def _win(self, winner: asyncio.Future[Any]) -> None:
+        self.set_result({"index": self._members.index(winner), "value": winner.result()})
 
 
 def _give_up(member: asyncio.Future[Any]) -> None:

@@ -14,7 +14,7 @@ moment no history records. `dispose` closes what is left, with nobody to listen.
 The loop is set as the running loop of its thread while it runs, so `asyncio` functions find it and Django's async
 guard refuses ORM calls. A loop that was running before (an application's own) is set aside and put back.
 
-This is the only file of the engine that touches asyncio.
+This file, and `checkpointed`, which takes tasks and futures apart, are all of the engine that touches asyncio.
 """
 
 from __future__ import annotations
@@ -74,9 +74,15 @@ class OrchestrationTask(asyncio.Task[T]):
     """A task that hashes by creation order, and is named by it: asyncio's own counter runs on through the process."""
 
     def __init__(
-        self, coro: Coroutine[Any, Any, T], *, loop: OrchestrationLoop, name: object = None, **options: Any
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        loop: OrchestrationLoop,
+        name: object = None,
+        order: int | None = None,
+        **options: Any,
     ) -> None:
-        self._order = loop.next_order()
+        self._order = loop.next_order() if order is None else order
         super().__init__(coro, loop=loop, name=loop.task_name() if name is None else str(name), **options)
         loop.own(self)
 
@@ -88,7 +94,13 @@ class DurableTimerHandle(asyncio.TimerHandle):
     """What `call_later` returns; canceling it takes the durable timer back."""
 
     __slots__ = ("timer",)
+    _loop: OrchestrationLoop
     timer: asyncio.Future[None] | None
+
+    def fire(self, timer: asyncio.Future[None]) -> None:
+        """Have the loop run it, unless its timer was taken back."""
+        if not timer.cancelled():
+            self._loop.make_ready(self)
 
     def cancel(self) -> None:
         if not self.cancelled() and self.timer is not None:
@@ -112,6 +124,11 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         self._named = 0
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._steps_left = 0
+
+    @property
+    def host(self) -> LoopHost | None:
+        """The program, until it is dropped."""
+        return self._host
 
     def next_order(self) -> int:
         """Return the next number of the creation order of tasks and futures."""
@@ -153,6 +170,22 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         handle = None
         if ready or self._steps_left < 0:
             raise StepBudgetExceeded(steps)
+
+    def make_ready(self, handle: asyncio.Handle) -> None:
+        """Run a handle behind what is ready already."""
+        self._ready.append(handle)
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that are not done, oldest first."""
+        return list(self._tasks)
+
+    def standing(self) -> tuple[int, int, int]:
+        """Return when the loop started (ms since the epoch), and the numbers of the last future and the last name."""
+        return self._started_ms, self._order, self._named
+
+    def stand(self, started_ms: int, order: int, named: int) -> None:
+        """Go on from `standing`."""
+        self._started_ms, self._order, self._named = started_ms, order, named
 
     def count_step(self) -> None:
         """Count something that code may ask for without ever suspending: a command, a future. Raises: OutOfSteps."""
@@ -234,14 +267,14 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         handle = DurableTimerHandle(self.time() + delay, callback, args, self, context)
         handle.timer = None
-        delay_ms = _delay_ms(delay)
-        if delay_ms == 0:
+        milliseconds = delay_ms(delay)
+        if milliseconds == 0:
             self._ready.append(handle)
             return handle
         if self._host is None:
             return handle
-        handle.timer = self._host.schedule_timer(delay_ms)
-        handle.timer.add_done_callback(lambda timer: None if timer.cancelled() else self._ready.append(handle))
+        handle.timer = self._host.schedule_timer(milliseconds)
+        handle.timer.add_done_callback(handle.fire)
         return handle
 
     def call_at(  # type: ignore[override]
@@ -258,7 +291,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         options.pop("eager_start", None)
         if not asyncio.iscoroutine(coro):
             # What a verb returns is a future, and asyncio's own loops take coroutines only.
-            coro = _outcome_of(self.ensure_future(coro))
+            coro = outcome_of(self.ensure_future(coro))
         return OrchestrationTask(coro, loop=self, **options)
 
     def get_task_factory(self) -> None:
@@ -293,7 +326,7 @@ for _name, _member in vars(asyncio.AbstractEventLoop).items():
         setattr(OrchestrationLoop, _name, _forbidden(_name))
 
 
-def _delay_ms(delay: float) -> int:
+def delay_ms(delay: float) -> int:
     """Return the delay of a timer that asyncio asks for, in milliseconds; what is past is due at once.
 
     Raises: InvalidArgument: longer than a century, infinite, or not a number.
@@ -322,7 +355,13 @@ def _refuse_unordered(frame: FrameType | None) -> None:
             )
 
 
-async def _outcome_of(future: asyncio.Future[T]) -> T:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, if one does."""
+    return asyncio_events._get_running_loop()
+
+
+async def outcome_of(future: asyncio.Future[T]) -> T:
+    """Wait for a future; what a task runs that was made of one."""
     return await future
 
 

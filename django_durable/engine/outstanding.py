@@ -143,6 +143,24 @@ class Outstanding:
         """Return the unread events, in order within each name."""
         return tuple(CarriedEvent(name, each) for name, kept in self._unread.items() for each in kept)
 
+    # What a checkpoint keeps.
+
+    def standing(self) -> dict[str, Any]:
+        """Return what is open and what is unread; nothing is left to be recorded."""
+        return {
+            "open": [[seq, future] for seq, future in self._open.items()],
+            "dequeues": [[seq, queue] for seq, queue in self._dequeues.items()],
+            "waits": [[name, list(waits)] for name, waits in self._waits.items() if waits],
+            "unread": [[name, list(kept)] for name, kept in self._unread.items() if kept],
+        }
+
+    def stand(self, state: dict[str, Any]) -> None:
+        """Go on from `standing`."""
+        self._open = dict(state["open"])
+        self._dequeues = dict(state["dequeues"])
+        self._waits = {name: deque(waits) for name, waits in state["waits"]}
+        self._unread = {name: deque(kept) for name, kept in state["unread"]}
+
     # What is open.
 
     def open_queues(self) -> Sequence[tuple[str, int]]:

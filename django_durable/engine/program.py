@@ -1,14 +1,15 @@
 """The seams of the engine: what a program is to its host, and what the engine needs from it.
 
 A `Program` is one execution of orchestration code as a state that events move. Replayed programs are rebuilt by
-applying their whole history again; checkpointed ones load a snapshot and apply only the events after it. Nothing
+applying their whole history again; checkpointed ones load a checkpoint and apply only the events after it. Nothing
 outside the engine knows which one it drives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .commands import Command, Moment
@@ -17,6 +18,7 @@ from .retry import RetryPolicy
 from .spans import SpanBook
 
 if TYPE_CHECKING:
+    from .checkpoint import CompiledFunction
     from .steps import LocalStep
 
 
@@ -58,6 +60,15 @@ class Program(Protocol):
     @property
     def spans(self) -> SpanBook | None:
         """The spans that its code opens, None where nobody wants them."""
+
+    def checkpoint(self, recorded_at: datetime) -> Payload | None:
+        """Return the state as the code's codec stores it, None where only a replay brings it back.
+
+        Args:
+            recorded_at: When the last event was recorded.
+
+        Raises: Unstorable: the code holds something that cannot be stored.
+        """
 
     def close(self) -> None:
         """Go inert, then let the code's `finally` blocks run without any effect."""
@@ -101,6 +112,15 @@ class Codec(Protocol):
 
     def same(self, one: Any, other: Any) -> bool:
         """Tell whether two recorded values hold the same payload, whichever codecs wrote them."""
+
+
+class Compiled(Protocol):
+    """A compiled function: called with a context and arguments, it returns a frame."""
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, ctx: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]: ...
 
 
 class ActivityCallee(Protocol):
@@ -156,6 +176,9 @@ class OrchestrationCallee(Protocol):
     def codec(self) -> Codec: ...
     @property
     def function(self) -> Callable[..., Any]: ...
+    @property
+    def compiled(self) -> Compiled | None:
+        """The function compiled, where checkpoints are taken of it."""
 
     def encode_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Payload: ...
 
@@ -178,6 +201,7 @@ class Limits:
     tag_bytes: int = 256
     name_length: int = 255
     instance_id_length: int = 512
+    checkpoint_bytes: int = 2_097_152
     steps_per_turn: int = 100_000
     history_events: int = 200_000
 
@@ -203,6 +227,9 @@ class Environment(Protocol):
     def orchestration(self, ref: str | Callable[..., Any], version: str | None = None) -> OrchestrationCallee: ...
 
     def step(self, function: Callable[..., Any]) -> StepCallee | None: ...
+
+    def durable_function(self, name: str) -> CompiledFunction:
+        """Return a compiled function by name. Raises: NotRegistered."""
 
     def trace(self, level: int, message: str, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
         """Log on behalf of orchestration code; never called while replaying. Levels are those of `logging`."""

@@ -1,6 +1,7 @@
 """One execution in memory: a program, its place in its history, and the comparison of the two.
 
-`Execution.replay` rebuilds a program from its history; `advance` runs one turn. Both move the program by one event at
+`Execution.replay` rebuilds a program from its history, `rebuild` from a checkpoint and the events after it, where there
+is one; `advance` runs one turn. All move the program by one event at
 a time, in history order, and in the same way: a fact from outside is applied, the code runs until idle, and each
 command it then holds is recorded before the next fact is looked at. On replay recording is comparing, so the n-th
 command meets the n-th recorded command event, whatever turns the history was made in.
@@ -17,8 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from .checkpointed import CheckpointedProgram
 from .commands import COMMAND_FACTS, Command, Moment, describe_fact
-from .errors import Difference, Failure, HistoryLimitExceeded, NondeterminismError, type_name
+from .errors import (
+    Difference,
+    Failure,
+    HistoryLimitExceeded,
+    LimitExceeded,
+    NondeterminismError,
+    type_name,
+)
 from .events import (
     ENGINE_VERSION,
     TERMINAL_FACTS,
@@ -34,7 +43,7 @@ from .events import (
     Payload,
     QueueEventDelivered,
 )
-from .program import Environment, Program
+from .program import Checkpoint, Environment, Past, Program
 from .replayed import ReplayedProgram
 from .spans import SpanRecord
 from .steps import LocalStep
@@ -81,9 +90,19 @@ class Execution:
             NotRegistered: the code, or a name it uses, is missing here. Block the instance.
             ValueError: the history is damaged, or was written by a newer engine. Block the instance.
         """
-        patches = frozenset(each.fact.patch_id for each in history if isinstance(each.fact, PatchMarked))
+        return cls.rebuild(environment, Past(history))
+
+    @classmethod
+    def rebuild(cls, environment: Environment, past: Past) -> Execution:
+        """Rebuild an execution from its last checkpoint and the events after it; see `replay`.
+
+        Raises: as `replay`. CodeChanged: the code is not what the checkpoint was made of. Block the instance.
+        """
+        patches = frozenset(each.fact.patch_id for each in past.events if isinstance(each.fact, PatchMarked))
         execution = cls(environment, patches=patches)
-        for event in history:
+        if past.checkpoint is not None:
+            execution._load(past.checkpoint)
+        for event in past.events:
             execution._replay(event)
         pending = execution._program.commands()
         if pending and execution.outcome is None:
@@ -155,6 +174,30 @@ class Execution:
         if self.finished:
             book.end_all("The execution ended before.")
         return book.take(), book.take_loose()
+
+    @property
+    def takes_checkpoints(self) -> bool:
+        """Whether its program can be stored."""
+        return isinstance(self._program, CheckpointedProgram)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the state after the last event; None once it ended, and where only a replay brings it back.
+
+        Raises: Unstorable: the code holds something that cannot be stored. LimitExceeded: it holds too much. Block the
+            instance.
+        """
+        if self.finished or self._recorded_at is None:
+            return None
+        state = self._program.checkpoint(self._recorded_at)
+        if state is None:
+            return None
+        if (size := len(state.encode())) > self._limits.checkpoint_bytes:
+            hint = (
+                "Keep less in local variables, for example the ids of rows and not what is in them, or raise "
+                "DJANGO_DURABLE['MAX_CHECKPOINT_BYTES']; then resume the instance."
+            )
+            raise LimitExceeded("The checkpoint in bytes", size, self._limits.checkpoint_bytes, hint)
+        return Checkpoint(self.history_length, state)
 
     def waiting_for(self) -> list[tuple[int, str]]:
         """Return `(seq, description)` of everything the execution waits for, oldest first; nothing once it ended."""
@@ -256,7 +299,14 @@ class Execution:
                 f"{ENGINE_VERSION}. Update this worker, then resume the instance."
             )
         definition = self._environment.orchestration(started.name, started.version)
-        return ReplayedProgram(self._environment, definition, patches=self._patches)
+        kind = ReplayedProgram if definition.compiled is None else CheckpointedProgram
+        return kind(self._environment, definition, patches=self._patches)
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        self._program, self._recorded_at = CheckpointedProgram.load(
+            self._environment, checkpoint.state, patches=self._patches
+        )
+        self.history_length = checkpoint.seq
 
 
 class Unstarted:
@@ -286,6 +336,9 @@ class Unstarted:
         raise TypeError("An execution that has not started has no next one.")
 
     def step_at(self, seq: int) -> LocalStep | None:
+        return None
+
+    def checkpoint(self, recorded_at: datetime) -> None:
         return None
 
     def close(self) -> None:

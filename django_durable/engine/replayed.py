@@ -8,16 +8,19 @@ from .base import BaseProgram
 from .context import OrchestrationContext
 from .events import Payload
 from .loop import drive
+from .spans import use_book
 
 
 class ReplayedProgram(BaseProgram):
     """Orchestration code of any style, run by Python itself. It cannot be stored."""
 
     async def _main(self, ctx: OrchestrationContext, payload: Payload) -> Payload:
-        args, kwargs = self._definition.decode_call(payload)
-        result = self._definition.function(ctx, *args, **kwargs)
+        if self.spans is not None:
+            use_book(self.spans)
+        args, kwargs = self.definition.decode_call(payload)
+        result = self.definition.function(ctx, *args, **kwargs)
         if inspect.isgenerator(result):
             result = await drive(result)
         elif inspect.isawaitable(result):
             result = await result
-        return self._definition.encode_result(result)
+        return self.definition.encode_result(result)

@@ -229,6 +229,15 @@ class SpanBook:
         if self._live():
             self._changed[record] = None
 
+    def standing(self) -> list[Any]:
+        """Return what a checkpoint keeps: how many spans there were, and those that are open."""
+        return [self._count, list(self._open)]
+
+    def stand(self, state: list[Any]) -> None:
+        """Go on from `standing`."""
+        self._count, opened = state
+        self._open = dict.fromkeys(opened)
+
     def take(self) -> list[SpanRecord]:
         """Return the spans that have changed since the last time, in the order of their opening."""
         changed, self._changed = list(self._changed), {}

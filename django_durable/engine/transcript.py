@@ -11,13 +11,31 @@ from datetime import datetime
 from typing import Any
 
 from .events import HistoryEvent, fact_from_columns
+from .program import Checkpoint, Past
 
 FORMAT = "django_durable history 1"
 
 
-def dump(history: Iterable[HistoryEvent]) -> dict[str, Any]:
-    """Return a history as JSON-ready data."""
-    return {"format": FORMAT, "events": [_row(event) for event in history]}
+def dump(history: Iterable[HistoryEvent], checkpoint: Checkpoint | None = None) -> dict[str, Any]:
+    """Return a history as JSON-ready data, with the checkpoint that stands at one of its events, where there is one."""
+    data: dict[str, Any] = {"format": FORMAT, "events": [_row(event) for event in history]}
+    if checkpoint is not None:
+        data["checkpoint"] = {"seq": checkpoint.seq, "state": checkpoint.state}
+    return data
+
+
+def past_of(data: Mapping[str, Any]) -> Past:
+    """Return what an execution is rebuilt from: the checkpoint of `data` and the events after it, or all events.
+
+    Raises: ValueError: as `load`, or the checkpoint is none.
+    """
+    history, given = load(data), data.get("checkpoint")
+    if given is None:
+        return Past(history)
+    match given:
+        case {"seq": int(seq), "state": str(state)} if 1 <= seq <= len(history):
+            return Past(history[seq:], Checkpoint(seq, state))
+    raise ValueError("The checkpoint is none: expected a seq of the events, and a state as text.")
 
 
 def load(data: Mapping[str, Any]) -> list[HistoryEvent]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .errors import Difference, DurableError, NondeterminismError, NotRegistered, text_of, type_name
 from .events import HistoryEvent
-from .program import Environment
+from .program import Environment, Past
 from .replay import Execution
 
 NONDETERMINISM, NOT_REGISTERED, DAMAGED = "nondeterminism", "not_registered", "damaged"
@@ -35,10 +35,14 @@ class Mismatch:
     differences: tuple[Difference, ...] = ()
 
 
-def mismatch_of(environment: Environment, history: Sequence[HistoryEvent]) -> Mismatch | None:
-    """Replay a history against the code that is here, and return the first difference, None where it fits."""
+def mismatch_of(environment: Environment, past: Past | Sequence[HistoryEvent]) -> Mismatch | None:
+    """Rebuild an execution with the code that is here, and return the first difference, None where it fits.
+
+    Args:
+        past: A history, or a checkpoint and the events after it, as a worker has it.
+    """
     try:
-        Execution.replay(environment, history).close()
+        Execution.rebuild(environment, past if isinstance(past, Past) else Past(past)).close()
     except (DurableError, ValueError) as error:
         return described(error)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +12,16 @@ from ..client.viewing import client
 from ..engine import transcript
 from ..engine.errors import InstanceNotFound, NotRegistered
 from ..engine.events import HistoryEvent, OrchestrationRewound, OrchestrationStarted
+from ..engine.program import Past
 from ..engine.verification import DAMAGED, Mismatch, described, mismatch_of
 from .replaying import Exported, Stored, Verdict
 
 
 def check(subjects: list[Stored | Exported]) -> list[Verdict]:
     """Replay some histories, one after the other; instances that are gone are left out."""
-    histories = _histories([each for each in subjects if isinstance(each, Stored)])
+    pasts = _pasts([each for each in subjects if isinstance(each, Stored)])
     found = (
-        _of_stored(each, histories.get(each.id)) if isinstance(each, Stored) else _of_exported(each)
-        for each in subjects
+        _of_stored(each, pasts.get(each.id)) if isinstance(each, Stored) else _of_exported(each) for each in subjects
     )
     return [_shown(verdict) for verdict in found if verdict is not None]
 
@@ -33,30 +33,34 @@ def _shown(verdict: Verdict) -> Verdict:
     return replace(verdict, mismatch=redaction.shown(verdict.mismatch, instance_id=verdict.instance_id or ""))
 
 
-def _histories(subjects: list[Stored]) -> dict[int, list[HistoryEvent]]:
-    """Read histories by one query; none where one of them is damaged, and where there is less than was expected."""
+def _pasts(subjects: list[Stored]) -> dict[int, Past]:
+    """Read pasts by one query; none where one of them is damaged, and where there is less than was expected."""
     try:
-        found = client.read_histories([(each.id, each.execution) for each in subjects])
+        found = client.read_pasts([(each.id, each.execution) for each in subjects])
     except ValueError:
         return {}
-    return {each.id: found[each.id] for each in subjects if len(found[each.id]) >= each.events}
+    return {each.id: found[each.id] for each in subjects if each.id in found and _length(found[each.id]) >= each.events}
 
 
-def _of_stored(subject: Stored, history: list[HistoryEvent] | None) -> Verdict | None:
+def _length(past: Past) -> int:
+    return len(past.events) + (past.checkpoint.seq if past.checkpoint is not None else 0)
+
+
+def _of_stored(subject: Stored, past: Past | None) -> Verdict | None:
     environment = client.registry.environment
     mismatch: Mismatch | None = None
     try:
-        if history is None:
-            history = client.read_stored_history(subject.instance_id)
-        if history:
-            mismatch = mismatch_of(environment, history)
+        if past is None:
+            past = Past(client.read_stored_history(subject.instance_id))
+        if past.events or past.checkpoint:
+            mismatch = mismatch_of(environment, past)
         else:
             environment.orchestration(subject.orchestration, subject.version)
     except InstanceNotFound:
         return None
     except (NotRegistered, ValueError) as error:
         mismatch = described(error)
-    started = _start_of(history or [])
+    started = _start_of(past.events if past is not None else ())
     return Verdict(
         label=subject.instance_id,
         instance_id=subject.instance_id,
@@ -71,7 +75,8 @@ def _of_stored(subject: Stored, history: list[HistoryEvent] | None) -> Verdict |
 def _of_exported(subject: Exported) -> Verdict:
     try:
         data: Any = json.loads(subject.text)
-        history = transcript.load(data if isinstance(data, Mapping) else {})
+        exported = data if isinstance(data, Mapping) else {}
+        history, past = transcript.load(exported), transcript.past_of(exported)
     except (ValueError, RecursionError) as error:
         return Verdict(label=subject.label, mismatch=Mismatch(code=DAMAGED, detail=f"No exported history: {error}"))
     started = _start_of(history)
@@ -84,11 +89,11 @@ def _of_exported(subject: Exported) -> Verdict:
         execution=started.execution,
         orchestration=started.name,
         version=started.version,
-        mismatch=mismatch_of(client.registry.environment, history),
+        mismatch=mismatch_of(client.registry.environment, past),
     )
 
 
-def _start_of(history: list[HistoryEvent]) -> OrchestrationStarted | None:
+def _start_of(history: Sequence[HistoryEvent]) -> OrchestrationStarted | None:
     """Return the start of an execution, with the identity that it has now: its events may be copied from another."""
     started: OrchestrationStarted | None = None
     for event in history:

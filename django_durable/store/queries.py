@@ -16,6 +16,7 @@ from django.db.models import F, FilteredRelation, Q, QuerySet
 from .. import models
 from ..engine.errors import Failure, InstanceNotFound, InvalidArgument
 from ..engine.events import HistoryEvent, Payload, fact_from_columns, failure_from_payload
+from ..engine.program import Checkpoint
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from . import sql
 from .filters import PAGE_SIZE, InstanceFilter, checked_limit, matching
@@ -319,6 +320,15 @@ def history_of(
         HistoryEvent(seq, recorded_at, fact_from_columns(kind, name, source_seq, payload, data))
         for seq, recorded_at, kind, name, source_seq, payload, data in rows
     ]
+
+
+def checkpoint_of(instance_id: str, number: int | None, *, using: str) -> Checkpoint | None:
+    """Read the checkpoint of one execution, by default the current one. Raises: as `history_of`."""
+    found = _executions(instance_id, number, using).values_list("checkpoint_seq", "checkpoint").first()
+    if found is None:
+        raise _no_execution(instance_id, number, using)
+    seq, state = found
+    return None if seq is None or state is None else Checkpoint(seq, state)
 
 
 def _executions(instance_id: str, number: int | None, using: str) -> QuerySet[models.Execution]:

@@ -1,9 +1,9 @@
 """Finds the code of local steps that were not started by the commit that scheduled them.
 
 A step's callable exists only in a program that has reached its place. Where this worker holds the instance, that is
-the execution in memory; else its history is replayed, which changes nothing, as often as the step is delivered.
+the execution in memory; else it is rebuilt, which changes nothing, as often as the step is delivered.
 
-Where the replay fails, the step is deferred like an activity whose code is missing. The instance may wait for nothing
+Where that fails, the step is deferred like an activity whose code is missing. The instance may wait for nothing
 else, so it is given a turn of its own: that turn fails the same way and blocks it with the reason, for all to see.
 """
 
@@ -15,7 +15,8 @@ from typing import NamedTuple
 from ..engine.errors import NotRegistered
 from ..engine.replay import Execution
 from ..engine.steps import LocalStep
-from ..store import claims, connections, inbox
+from ..store import connections, inbox
+from ..store.checkpoints import load_pasts
 from ..store.records import ClaimedTask, TaskKey
 from .clock import Clock
 from .hot import HotExecutions
@@ -48,7 +49,7 @@ class StepFinder:
             key = task.key
             place = key.instance, key.execution
             if place not in executions:
-                executions[place] = self._in_memory(key) or self._replayed(task)
+                executions[place] = self._in_memory(key) or self._rebuilt(task)
             execution = executions[place]
             if execution is not None and (step := execution.step_at(key.seq)) is not None:
                 found[key] = FoundStep(step, execution)
@@ -60,15 +61,15 @@ class StepFinder:
             return None
         return self._hot.find(key.instance, held.place)
 
-    def _replayed(self, task: ClaimedTask) -> Execution | None:
+    def _rebuilt(self, task: ClaimedTask) -> Execution | None:
         key = task.key
         try:
-            history = claims.load_histories([(key.instance, key.execution)], using=self._using)[key.instance]
-            return self._runner.replay(task.instance_id, history)
+            past = load_pasts([(key.instance, key.execution)], using=self._using)[key.instance]
+            return self._runner.rebuild(task.instance_id, past)
         except connections.DatabaseFault:
             raise
         except NotRegistered:
             return None  # Another worker may have the code.
-        except Exception:  # Author code is run by the replay.
+        except Exception:  # Author code is run by a replay.
             inbox.ask_for_turn(key, self._clock.now(), using=self._using)
             return None

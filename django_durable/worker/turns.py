@@ -22,10 +22,11 @@ from ..engine.events import (
     OrchestrationContinuedAsNew,
     OrchestrationStarted,
 )
-from ..engine.program import Environment
+from ..engine.program import Checkpoint, Environment, Past
 from ..engine.replay import Execution, QueuedMessage
 from ..engine.spans import SpanRecord
 from ..store import claims, connections
+from ..store.checkpoints import load_pasts
 from ..store.records import ClaimedInstance, TaskKey, TurnCommit
 from .attempts import Attempt
 from .hot import HotExecutions, Place
@@ -51,6 +52,7 @@ class Turn:
         place: Where its execution stood before.
         completions: Attempts that ended in this worker, with the facts to deliver.
         next_start: First fact of the next execution, where this one continued as new.
+        checkpoint: The execution as it stands now, where it goes on and can be stored.
         failure: Set where the engine raised; the instance is to be blocked.
         started_at, replayed: When it began, and how many events were replayed for it.
         traced, producers, traceparents: What is told of it once it is committed, and the spans that what it starts runs
@@ -65,6 +67,7 @@ class Turn:
     consumed: list[int] = field(default_factory=list)
     dequeued: list[int] = field(default_factory=list)
     next_start: OrchestrationStarted | None = None
+    checkpoint: Checkpoint | None = None
     failure: Failure | None = None
     started_at: datetime | None = None
     replayed: int = 0
@@ -84,7 +87,7 @@ class Turn:
 
 
 class TurnRunner:
-    """Runs turns on one thread. `using` is the database that queued messages and histories are read from."""
+    """Runs turns on one thread. `using` is the database that queued messages and pasts are read from."""
 
     def __init__(
         self,
@@ -112,11 +115,13 @@ class TurnRunner:
         for turn in turns:
             if turn.execution is not None and isinstance(turn.ended, OrchestrationContinuedAsNew):
                 turn.next_start = self._engine(turn, turn.execution.next_start)
+            elif turn.execution is not None and turn.events and turn.execution.takes_checkpoints:
+                turn.checkpoint = self._engine(turn, turn.execution.checkpoint)
         for turn in turns:
             self._tracing.end(turn)
 
     def _attach(self, turns: list[Turn]) -> None:
-        """Find each turn's execution in memory, or rebuild it from its history."""
+        """Find each turn's execution in memory, or rebuild it."""
         missing = []
         for turn in turns:
             self._tracing.begin(turn)
@@ -125,26 +130,26 @@ class TurnRunner:
                 missing.append(turn)
         self._instrumentation.count("cache_hits", len(turns) - len(missing))
         self._instrumentation.count("cache_misses", len(missing))
-        histories = self._histories(missing)
+        pasts = self._pasts(missing)
         for turn in (each for each in missing if each.failure is None):
-            history = histories.get(turn.claim.id, [])
-            turn.replayed = len(history)
-            turn.execution = self._engine(turn, Execution.replay, self._environment, history)
+            past = pasts.get(turn.claim.id, Past())
+            turn.replayed = len(past.events)
+            turn.execution = self._engine(turn, Execution.rebuild, self._environment, past)
 
-    def _histories(self, turns: list[Turn]) -> dict[int, list[HistoryEvent]]:
+    def _pasts(self, turns: list[Turn]) -> dict[int, Past]:
         begun = [(turn.claim.id, turn.claim.execution_number) for turn in turns if turn.claim.history_length]
         try:
-            return claims.load_histories(begun, using=self._using)
+            return load_pasts(begun, using=self._using)
         except ValueError:
-            return self._histories_one_by_one(turns)
+            return self._pasts_one_by_one(turns)
 
-    def _histories_one_by_one(self, turns: list[Turn]) -> dict[int, list[HistoryEvent]]:
-        """Load each history alone, to find those that cannot be decoded; their instances are blocked."""
-        found: dict[int, list[HistoryEvent]] = {}
+    def _pasts_one_by_one(self, turns: list[Turn]) -> dict[int, Past]:
+        """Load each past alone, to find those that cannot be decoded; their instances are blocked."""
+        found: dict[int, Past] = {}
         for turn in turns:
             place = (turn.claim.id, turn.claim.execution_number)
             try:
-                found.update(claims.load_histories([place], using=self._using))
+                found.update(load_pasts([place], using=self._using))
             except ValueError as error:
                 turn.failure = Failure.of(error)
         return found
@@ -192,9 +197,9 @@ class TurnRunner:
         turn.dequeued += [message.id for message in taken]
         return bool(taken)
 
-    def replay(self, instance_id: str, history: list[HistoryEvent]) -> Execution:
-        """Return the execution of a history, outside any turn. Raises: as `Execution.replay`; TurnTimeout."""
-        return self._watchdog.watch(instance_id, lambda: Execution.replay(self._environment, history))
+    def rebuild(self, instance_id: str, past: Past) -> Execution:
+        """Return the execution of a past, outside any turn. Raises: as `Execution.rebuild`; TurnTimeout."""
+        return self._watchdog.watch(instance_id, lambda: Execution.rebuild(self._environment, past))
 
     def _engine(self, turn: Turn, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Call the engine for one turn; on an error note why the instance is to be blocked, and drop its execution."""
@@ -231,4 +236,5 @@ def commit_of(turn: Turn, *, eager: frozenset[int], keep_lease: bool) -> TurnCom
         next_version=start.version if start is not None else None,
         spans=turn.spans,
         traceparents=turn.traceparents,
+        checkpoint=turn.checkpoint,
     )

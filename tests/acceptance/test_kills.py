@@ -41,6 +41,7 @@ STORIES = {
     "first": Story("acceptance.chain", {"steps": 2, "gate_at": 0}, steps(0, 2), set(), {"s0"}),
     "async": Story("acceptance.chain_async", {"steps": 6, "gate_at": 3}, steps(0, 6), {*steps(0, 3)}, {"s3"}),
     "local": Story("acceptance.local", {"steps": 6, "gate_at": 3}, steps(0, 6), {*steps(0, 3)}, {"s3"}),
+    "stored": Story("acceptance.chain_stored", {"steps": 6, "gate_at": 3}, steps(0, 6), {*steps(0, 3)}, {"s3"}),
     "wide": Story("acceptance.fan_out", {"width": 24, "gated": 6}, steps(0, 24), {*steps(0, 18)}, {*steps(18, 24)}),
 }
 ATOMIC = Story("acceptance.atomic", {"steps": 4, "gate_at": 2}, steps(0, 4), {*steps(0, 2)}, {"s2"})

@@ -117,6 +117,9 @@ async def chain_async(ctx, steps: int, gate_at: int | None = None):
     return done
 
 
+chain_stored = orchestration("acceptance.chain_stored", mode="checkpoint")(chain_async.function)
+
+
 @orchestration("acceptance.local")
 async def local(ctx, steps: int, gate_at: int | None = None):
     """As `chain`, of local steps: closures that no registry has."""

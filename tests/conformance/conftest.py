@@ -71,9 +71,9 @@ def conformance_run(db):
         each.close()
 
 
-@pytest.fixture(params=["gen", "aio"])
+@pytest.fixture(params=["gen", "aio", "stored"])
 def style(request):
-    """The style of a story: a generator, or an `async def`."""
+    """The style of a story: a generator, an `async def`, or that with checkpoints."""
     return request.param
 
 

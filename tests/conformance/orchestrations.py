@@ -1,6 +1,6 @@
-"""One pair of orchestrations per verb: the same story as a generator and as an `async def`.
+"""The orchestrations of each verb: the same story as a generator, as an `async def`, and as that with checkpoints.
 
-`PAIRS` maps the story's name to its two registered orchestrations. `ASYNC_ONLY` are stories of plain asyncio.
+`PAIRS` maps the story's name to its registered orchestrations, by style.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ def story(function: Callable) -> object:
     """Register one half of a pair; the style is the suffix of the function's name."""
     name, _, style = function.__name__.rpartition("_")
     definition = registry.orchestration(function.__name__)(function)
-    PAIRS.setdefault(name, {})[style] = definition
+    styles = PAIRS.setdefault(name, {})
+    styles[style] = definition
+    if style == "aio":
+        styles["stored"] = registry.orchestration(f"{name}_stored", mode="checkpoint")(function)
     return definition
 
 

@@ -1,4 +1,4 @@
-"""Every verb, in both styles, with a hot cache and with none, and replayed after it completed.
+"""Every verb, in all styles, with a hot cache and with none, and replayed after it completed.
 
 Run on SQLite and on PostgreSQL by the `--database` option.
 """
@@ -15,6 +15,7 @@ from django_durable.testing import assert_prefix_law, assert_replays
 
 from .activities import LONG, RUNS, registry
 from .asyncio_stories import EXPECTED as ASYNCIO
+from .checkpoint_stories import EXPECTED as STORED
 from .orchestrations import PAIRS
 
 PREFIX_LAW_EVENTS = 200
@@ -213,14 +214,14 @@ def test_an_exception_fails_the_instance_with_type_and_traceback(run, style):
     check_replayed(run, key)
 
 
-@pytest.mark.parametrize("name", ASYNCIO)
+@pytest.mark.parametrize("name", [*ASYNCIO, *STORED])
 def test_plain_asyncio_works(run, name):
     key = run.start(name)
     run.drain()
     for _ in range(3):
         run.advance(timedelta(seconds=2))
-    assert completed(run, key) == ASYNCIO[name]
+    assert completed(run, key) == {**ASYNCIO, **STORED}[name]
 
 
-def test_stories_are_told_in_both_styles():
-    assert all(set(styles) == {"gen", "aio"} for styles in PAIRS.values())
+def test_stories_are_told_in_all_styles():
+    assert all(set(styles) == {"gen", "aio", "stored"} for styles in PAIRS.values())

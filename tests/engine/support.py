@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django_durable.engine import events
+from django_durable.engine.checkpoint import CompiledFunction
 from django_durable.engine.commands import COMMAND_FACTS
 from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
@@ -66,6 +67,7 @@ class Callee:
     retry: RetryPolicy | None = None
     start_to_close_ms: int | None = None
     schedule_to_close_ms: int | None = None
+    compiled: CompiledFunction | None = None
     codec: JsonCodec = field(default_factory=JsonCodec)
 
     def encode_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

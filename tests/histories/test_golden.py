@@ -9,7 +9,13 @@ import pytest
 
 from django_durable.engine import transcript
 from django_durable.testing import assert_prefix_law, assert_replays
-from tests.conformance import asyncio_stories, orchestrations, promise_stories, step_stories  # noqa: F401 - registers the code
+from tests.conformance import (  # noqa: F401 - registers the code
+    asyncio_stories,
+    checkpoint_stories,
+    orchestrations,
+    promise_stories,
+    step_stories,
+)
 from tests.conformance.activities import registry
 
 FILES = sorted(Path(__file__).parent.glob("*.json"))

@@ -119,7 +119,9 @@ class Template:
         outer = {*HELPERS, *PER_FUNCTION, *self.scope.shared, *self.free}
         arguments = _no_arguments()
         arguments.args = [ast.arg(name) for name in sorted(outer)]
-        factory = ast.FunctionDef(".factory", arguments, [function], [])
+        # Where it calls itself by a global name, that name is not the factory's.
+        own: list[ast.stmt] = [] if tree.name in outer else [ast.Global([tree.name])]
+        factory = ast.FunctionDef(".factory", arguments, [*own, function], [])
         factory.type_params = []  # type: ignore[attr-defined]
         module = ast.Module([placed(factory, tree)], [])
         made = self._compiled(ast.fix_missing_locations(module))

@@ -15,7 +15,7 @@ from ...client import Client
 from ...client import client as stored
 from ...client.viewing import client
 from ...engine import transcript
-from ...engine.events import HistoryEvent
+from ...engine.program import Checkpoint
 from ...redaction import current_hook
 from .. import arguments, inspection, rendering, selection
 from ..exits import tells_errors
@@ -74,11 +74,14 @@ class Command(arguments.OwnVersionOption, BaseCommand):
         written = unstarted = 0
         with Progress(self.stderr, quiet=not options["verbosity"]) as progress:
             for instance_id, number in self._executions(options, every_execution):
+                checkpoint = self._checkpoint(
+                    instance_id, number, unredacted
+                )  # Before events that it may not be after.
                 history = list(inspection.events_of(reader, instance_id, number))
                 if not history:
                     unstarted += 1
                     continue
-                self._write(history, instance_id, number, directory)
+                self._write(transcript.dump(history, checkpoint), instance_id, number, directory)
                 written += 1
                 if directory is not None or not self.stdout.isatty():
                     progress.show(f"Exported {written:,}")
@@ -110,8 +113,11 @@ class Command(arguments.OwnVersionOption, BaseCommand):
             numbers = client.list_executions(instance_id) if every_execution else [current]
             yield from ((instance_id, number) for number in numbers)
 
-    def _write(self, history: list[HistoryEvent], instance_id: str, number: int, directory: Path | None) -> None:
-        data = transcript.dump(history)
+    def _checkpoint(self, instance_id: str, number: int, unredacted: bool) -> Checkpoint | None:
+        """Return the checkpoint of an execution, where what it holds may be shown."""
+        return stored.read_checkpoint(instance_id, number) if unredacted or current_hook() is None else None
+
+    def _write(self, data: dict[str, Any], instance_id: str, number: int, directory: Path | None) -> None:
         if directory is None:
             rendering.write_line(self.stdout, data)
         else:

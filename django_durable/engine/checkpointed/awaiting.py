@@ -1,0 +1,117 @@
+"""What compiled code may wait for across a suspension, besides futures and compiled functions.
+
+Coroutines of asyncio's own functions (`Queue.get`, `TaskGroup.__aexit__`) are replaced, before their first step, by
+frames of the same functions, compiled; so where they stand is data as well, of this version of Python. `sleep` and
+`wait_for`, the ones that wait for long, do not depend on it: they become a timer, and a function of this module. A
+pause is a wait for an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from asyncio import locks, queues, taskgroups, tasks, timeouts
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
+from types import CodeType, CoroutineType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint import CompiledFunction, compile_function
+from ..errors import NotCompilable, NotRegistered
+from ..loop import delay_ms
+from ..pauses import Pause, PauseForEventException, current_program, future_of
+
+if TYPE_CHECKING:
+    from ..base import BaseProgram
+
+_MODULES: tuple[ModuleType, ...] = (locks, queues, taskgroups, tasks, timeouts)
+
+
+def adapt(awaited: Any) -> Any:
+    """Return what compiled code really waits for."""
+    if isinstance(awaited, PauseForEventException):
+        awaited = Pause(awaited.event)
+    program = current_program()
+    if isinstance(awaited, Pause):
+        return awaited if program is None else future_of(awaited, program)
+    if type(awaited) is CoroutineType:
+        if program is None or inspect.getcoroutinestate(awaited) != inspect.CORO_CREATED:
+            return awaited
+        return _twin(awaited, program) or awaited
+    frame = getattr(awaited, "__durable_frame__", None)
+    return awaited if frame is None else frame()
+
+
+def compiled(function: Callable[..., Any], name: str | None = None) -> CompiledFunction:
+    """Compile a function to be run by a checkpointed program. Raises: NotCompilable."""
+    return compile_function(function, name=name, adapt=adapt, pause=PauseForEventException)
+
+
+def owns(name: str) -> bool:
+    """Tell whether a name is that of a function that `find` returns."""
+    return name.startswith("asyncio.") or name == _name(wait_for)
+
+
+def find(name: str) -> CompiledFunction:
+    """Return a function of asyncio, or its twin here, by its name, compiled. Raises: NotRegistered."""
+    if name == _name(wait_for):
+        return _compile(wait_for)
+    for function in _functions().values():
+        if _name(function) == name:
+            return _compile(function)
+    raise NotRegistered("durable function", name)
+
+
+async def wait_for(fut: Any, timeout: float | None) -> Any:
+    """Do what `asyncio.wait_for` does since Python 3.12."""
+    async with asyncio.timeout(timeout):
+        return await fut
+
+
+def _twin(coroutine: CoroutineType[Any, Any, Any], program: BaseProgram) -> Awaitable[Any] | None:
+    """Return what takes the place of a coroutine of asyncio that has not begun, None where it is none."""
+    function = _functions().get(coroutine.cr_code)
+    if function is None or coroutine.cr_frame is None:
+        return None
+    given = coroutine.cr_frame.f_locals
+    if function is asyncio.sleep and given["result"] is None and (milliseconds := delay_ms(given["delay"])):
+        coroutine.close()
+        return program.schedule_timer(milliseconds)
+    return _compiled_twin(coroutine, wait_for if function is asyncio.wait_for else function)
+
+
+def _compiled_twin(coroutine: CoroutineType[Any, Any, Any], function: Any) -> Awaitable[Any] | None:
+    try:
+        twin = _compile(function)
+    except NotCompilable:
+        return None
+    assert coroutine.cr_frame is not None
+    given, code = coroutine.cr_frame.f_locals, coroutine.cr_code
+    names = code.co_varnames[: code.co_argcount]
+    by_name = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    frame: Awaitable[Any] = twin(*(given[each] for each in names), **{each: given[each] for each in by_name})
+    coroutine.close()  # It was never begun, and asyncio would say so.
+    return frame
+
+
+@cache
+def _functions() -> dict[CodeType, Any]:
+    return {each.__code__: each for module in _MODULES for each in _coroutine_functions(module)}
+
+
+def _coroutine_functions(module: ModuleType) -> Iterator[Any]:
+    for member in vars(module).values():
+        if getattr(member, "__module__", None) != module.__name__:
+            continue
+        for each in vars(member).values() if inspect.isclass(member) else (member,):
+            if inspect.iscoroutinefunction(each):
+                yield each
+
+
+@cache
+def _compile(function: Any) -> CompiledFunction:
+    return compile_function(function, name=_name(function), adapt=adapt)
+
+
+def _name(function: Any) -> str:
+    return f"{function.__module__}:{function.__qualname__}"

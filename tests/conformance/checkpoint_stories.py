@@ -1,0 +1,88 @@
+"""Plain asyncio inside orchestrations with checkpoints: the stories of `asyncio_stories`, their helpers durable."""
+
+from __future__ import annotations
+
+import asyncio
+
+from . import asyncio_stories as replayed
+from .activities import double, echo, refuse, registry
+
+
+def stored(function):
+    """Register a story with checkpoints; its name is that of the function."""
+    return registry.orchestration(f"stored.{function.__name__}", mode="checkpoint")(function)
+
+
+for each in (replayed.gather, replayed.gather_errors, replayed.timeouts, replayed.shield):
+    stored(each.function)
+
+
+@registry.durable_function
+async def doubled(ctx, n):
+    return await ctx.run(double, n)
+
+
+@registry.durable_function
+async def refused(ctx):
+    await ctx.run(refuse, "no")
+
+
+@stored
+async def wait(ctx):
+    tasks = {asyncio.create_task(doubled(ctx, n)) for n in range(4)}
+    seen = []
+    while tasks:
+        done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            seen.append(1 + each.result())
+            await ctx.run(echo)
+    return sorted(seen)
+
+
+@stored
+async def task_group(ctx):
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(doubled(ctx, n)) for n in range(3)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(refused(ctx))
+            group.create_task(doubled(ctx, 7))
+    except ExceptionGroup as errors:
+        failed = len(errors.exceptions)
+    return [[each.result() for each in tasks], failed]
+
+
+@registry.durable_function
+async def produce(ctx, queue, event):
+    for n in range(3):
+        await queue.put(await ctx.run(double, n))
+    event.set()
+
+
+@registry.durable_function
+async def consume(ctx, queue, lock, semaphore, order):
+    for _ in range(3):
+        async with lock, semaphore:
+            order.append(await queue.get())
+            await ctx.run(echo)
+
+
+@stored
+async def primitives(ctx):
+    queue = asyncio.Queue(maxsize=1)
+    lock, semaphore, event = asyncio.Lock(), asyncio.Semaphore(2), asyncio.Event()
+    order = []
+    await asyncio.gather(
+        produce(ctx, queue, event), consume(ctx, queue, lock, semaphore, order), asyncio.create_task(wait_for(event))
+    )
+    return order
+
+
+@registry.durable_function
+async def wait_for(event):
+    await event.wait()
+
+
+EXPECTED = {
+    name.replace("aio.", "stored."): output for name, output in replayed.EXPECTED.items() if name != "aio.as_completed"
+}

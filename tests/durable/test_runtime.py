@@ -1,0 +1,120 @@
+"""Durable programs in the caller's own loop: calls, payloads, timeouts, ends, and what can be seen of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from django_durable.durable import (
+    AlreadyDurableException,
+    DurableBackend,
+    DurableProgram,
+    InMemoryStateStore,
+    PauseForEventException,
+    make_durable,
+    pause,
+)
+from django_durable.durable import runtime as runtime_module
+
+done: list[str] = []
+
+
+@make_durable
+async def answer(question: str) -> str:
+    done.append(question)
+    return await pause(f"answer to {question}", timeout=60_000)
+
+
+@make_durable
+async def interview(*questions: str) -> list[str]:
+    answers = []
+    for question in questions:
+        answers.append(await answer(question))
+        await asyncio.sleep(0)
+    return answers
+
+
+@make_durable
+async def fails(after: str) -> None:
+    await pause(after)
+    done.append("failing")
+    raise LookupError("no such thing")
+
+
+@pytest.fixture
+def backend():
+    done.clear()
+    return DurableBackend(InMemoryStateStore())
+
+
+def run(program: DurableProgram, backend: DurableBackend, *args: str):
+    return asyncio.run(_run(program, backend, args))
+
+
+async def _run(program, backend, args):
+    try:
+        return await program(*args, orchestration_backend=backend, instance_id="one")
+    except PauseForEventException as paused:
+        return f"paused for {paused.event}"
+
+
+def test_functions_call_each_other_and_nothing_runs_twice(backend):
+    assert run(interview, backend, "a", "b") == "paused for answer to a"
+    assert run(interview, backend, "a", "b") == "paused for answer to a"
+    backend.publish_event("one", "answer to a", 1)
+    assert run(interview, backend, "a", "b") == "paused for answer to b"
+    backend.publish_event("one", "answer to b", 0)
+    assert run(interview, backend, "a", "b") == [1, 0]
+    assert run(interview, backend, "a", "b") == [1, 0], "it has ended"
+    assert done == ["a", "b"]
+
+
+def test_events_that_come_first_are_kept(backend):
+    for each in ("a", "b"):
+        backend.publish_event("one", f"answer to {each}", each)
+    assert run(interview, backend, "a", "b") == ["a", "b"]
+
+
+def test_a_pause_that_is_too_long_raises(backend, monkeypatch):
+    run(interview, backend, "a")
+    later = runtime_module.time.time() + 61
+    monkeypatch.setattr(runtime_module.time, "time", lambda: later)
+    with pytest.raises(TimeoutError, match="'answer to a' did not arrive in time"):
+        run(interview, backend, "a")
+
+
+def test_an_error_is_the_end_and_is_raised_again(backend):
+    run(fails, backend, "go")
+    backend.publish_event("one", "go")
+    for _ in range(2):
+        with pytest.raises(LookupError, match="no such thing"):
+            run(fails, backend, "go")
+    assert done == ["failing"]
+
+
+def test_what_stands_where_can_be_seen(backend):
+    runtime = interview.runtime(backend, "one")
+    assert runtime.call_stack.is_empty()
+    with pytest.raises(PauseForEventException):
+        asyncio.run(runtime.run("a"))
+    outer, inner = runtime.call_stack
+    assert (outer.function, inner.function) == (f"{__name__}:interview", f"{__name__}:answer")
+    assert outer.locals["question"] == "a"
+    assert dict(inner.locals) == {"question": "a"}
+    assert runtime.call_stack.peek() is inner
+    assert inner.line > 0
+
+
+def test_without_a_backend_a_call_is_an_instance_of_its_own():
+    with pytest.raises(PauseForEventException):
+        asyncio.run(_alone())
+
+
+async def _alone():
+    await answer("a")
+
+
+def test_what_is_durable_is_not_made_durable_again():
+    with pytest.raises(AlreadyDurableException, match="is durable already"):
+        make_durable(answer)
