@@ -24,6 +24,7 @@ from ..engine.spans import Span as AuthorSpan
 
 INTERNAL, PRODUCER, CONSUMER = SpanKind.INTERNAL, SpanKind.PRODUCER, SpanKind.CONSUMER
 
+_TRACER = trace.get_tracer("django_durable")
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 _STATUS = {OK: StatusCode.OK, ERROR: StatusCode.ERROR}
 
@@ -38,7 +39,7 @@ def begin(
     links: list[Link] | None = None,
 ) -> Span:
     """Begin a span under a traceparent, another span, or, with None, whatever is current."""
-    return trace.get_tracer("django_durable").start_span(
+    return _TRACER.start_span(
         name,
         context=_context_of(parent),
         kind=kind,

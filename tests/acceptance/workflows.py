@@ -10,6 +10,7 @@ import time
 from typing import NamedTuple
 
 from django_durable import ActivityError, activity, orchestration
+from django_durable.tracing import span
 
 from . import clocks
 from .stage import DEADLINE, Stage
@@ -135,6 +136,16 @@ async def local(ctx, steps: int, gate_at: int | None = None):
         return run
 
     return [await ctx.run(at("gate" if number == gate_at else None), f"s{number}") for number in range(steps)]
+
+
+@orchestration("acceptance.traced")
+def traced(ctx, steps: int, gate_at: int):
+    """As `chain`, with a span around all of it and one around each step."""
+    with span("all") as whole:
+        for number in range(steps):
+            with span(f"step {number}"):
+                yield ctx.schedule_activity(step, f"s{number}", "gate" if number == gate_at else None)
+            whole.add_event("done", number=number)
 
 
 @orchestration("acceptance.fan_out")
