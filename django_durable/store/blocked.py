@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
 
 from ..engine.errors import Failure, NotRegistered, type_name
 from ..engine.events import failure_to_payload
@@ -13,20 +17,20 @@ _REASON = failure_to_payload(Failure(type_name(NotRegistered), "")).partition(",
 """How the stored reason of such an instance begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockedInstance:
-    """An instance, and the orchestration that its code belongs to."""
+def blocked_for_missing_code(
+    known: Mapping[str, Collection[str]], *, besides: Collection[int], limit: int, using: str
+) -> dict[int, str]:
+    """Return instances that are Blocked because their code was not registered, longest blocked first.
 
-    id: int
-    instance_id: str
-    orchestration: str
-    version: str
-
-
-def blocked_for_missing_code(*, limit: int, using: str) -> list[BlockedInstance]:
-    """Return instances that are Blocked because a name they use was not registered, longest blocked first."""
+    Args:
+        known: The versions of each orchestration whose instances are asked for: thousands that wait for code which
+            nobody has must not stand before those that could go on.
+        besides: Surrogate ids to leave out.
+    Returns: ids by surrogate id.
+    """
+    code = (Q(orchestration=name, version__in=versions) for name, versions in known.items())
     rows = Instance.objects.using(using).filter(
-        runtime_status=RuntimeStatus.BLOCKED, blocked_reason__startswith=_REASON
+        reduce(or_, code, Q(pk__in=())), runtime_status=RuntimeStatus.BLOCKED, blocked_reason__startswith=_REASON
     )
-    found = rows.order_by("updated_at").values_list("id", "instance_id", "orchestration", "version")
-    return [BlockedInstance(*row) for row in found[:limit]]
+    found = rows.exclude(id__in=besides).order_by("updated_at")
+    return dict(found.values_list("id", "instance_id")[:limit])

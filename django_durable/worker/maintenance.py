@@ -6,10 +6,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from ..conf import settings
-from ..engine.errors import CallerError, NotRegistered
+from ..engine.errors import CallerError
 from ..registry import Registry
 from ..store import activities, blocked, expiry, instances, retention, sessions, workers
-from ..store.blocked import BlockedInstance
 from ..store.filters import InstanceFilter
 from .instrumentation import Instrumentation
 from .outcomes import refusal
@@ -72,23 +71,16 @@ class Maintenance:
 
     def _resume_blocked(self, now: datetime) -> None:
         """Resume instances whose orchestration is registered here, less and less often those that block again."""
-        found = blocked.blocked_for_missing_code(limit=AT_ONCE, using=self._using)
         self._backoff = {id: kept for id, kept in self._backoff.items() if now - kept[0] < LONGEST_BACKOFF}
-        for each in found:
-            due, pause = self._backoff.get(each.id, (now, OFTEN))
-            if now < due or not self._has_code(each):
-                continue
-            self._backoff[each.id] = (now + pause, min(pause * 2, LONGEST_BACKOFF))
+        registered = {name: self._registry.versions(name) for name in self._registry.names}
+        waiting = [id for id, (due, _) in self._backoff.items() if now < due]
+        found = blocked.blocked_for_missing_code(registered, besides=waiting, limit=AT_ONCE, using=self._using)
+        for id, instance_id in found.items():
+            _, pause = self._backoff.get(id, (now, OFTEN))
+            self._backoff[id] = (now + pause, min(pause * 2, LONGEST_BACKOFF))
             with suppress(CallerError):  # An operator was quicker.
-                instances.resume_instance(each.instance_id, now=now, using=self._using)
-                self._instrumentation.instance_resumed(each.instance_id)
-
-    def _has_code(self, instance: BlockedInstance) -> bool:
-        try:
-            self._registry.get_orchestration(instance.orchestration, instance.version)
-        except NotRegistered:
-            return False
-        return True
+                instances.resume_instance(instance_id, now=now, using=self._using)
+                self._instrumentation.instance_resumed(instance_id)
 
     def _delete_finished(self, now: datetime) -> bool:
         """Delete what is older than the retention. Returns: whether there may be more than one round deletes."""
