@@ -4,7 +4,7 @@ E001 unknown key; E002 wrong type or range; E003 unknown database alias; E004 un
 E005 permissions that are no class; E006 a codec that is missing; E007 a REDACT hook that
 is no function; E008 tracing to what is not installed.
 W001 SQLite without WAL; W002 another database than `default`; W003 code that a replay could not repeat; W004 type hints
-that no payload can have.
+that no payload can have; W005 NOTIFY behind a pooler in transaction mode.
 """
 
 from __future__ import annotations
@@ -147,6 +147,27 @@ def check_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         )
         found.append(Warning(text, hint=hint, id="django_durable.W002"))
     return found
+
+
+@register(TAG)
+def check_notify(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """W005: NOTIFY behind a pooler in transaction mode, which takes LISTEN and delivers nothing."""
+    alias = _alias()
+    if alias is None or alias not in django_settings.DATABASES or not conf.configured().get("NOTIFY", True):
+        return []
+    from .store import health
+
+    if health.vendor(alias) != "postgresql" or not django_settings.DATABASES[alias].get("DISABLE_SERVER_SIDE_CURSORS"):
+        return []
+    text = (
+        f"DATABASES[{alias!r}] has DISABLE_SERVER_SIDE_CURSORS, as behind a pooler in transaction mode; there, workers "
+        f"and waits that LISTEN hear nothing, and find changes only by looking every few seconds."
+    )
+    hint = (
+        f'With such a pooler: {conf.NAME} = {{"NOTIFY": False, "POLL_INTERVAL": timedelta(seconds=1)}}. Where workers '
+        f"connect directly, or the pooler is in session mode, add 'django_durable.W005' to SILENCED_SYSTEM_CHECKS."
+    )
+    return [Warning(text, hint=hint, id="django_durable.W005")]
 
 
 @register(Tags.database, TAG)

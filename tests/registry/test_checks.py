@@ -176,6 +176,26 @@ def test_w002_warns_of_another_database_than_the_default(settings: Any, monkeypa
     assert 'transaction.atomic(using="durable")' in str(message.hint)
 
 
+@pytest.mark.parametrize(
+    ("vendor", "pooled", "notify", "expected"),
+    [
+        ("postgresql", True, True, ["W005"]),
+        ("postgresql", True, False, []),
+        ("postgresql", False, True, []),
+        ("sqlite", True, True, []),
+    ],
+)
+def test_w005_warns_of_notify_behind_a_pooler_in_transaction_mode(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, vendor: str, pooled: bool, notify: bool, expected: list[str]
+) -> None:
+    from django_durable.store import health
+
+    monkeypatch.setattr(health, "vendor", lambda using: vendor)
+    monkeypatch.setitem(settings.DATABASES["default"], "DISABLE_SERVER_SIDE_CURSORS", pooled)
+    settings.DJANGO_DURABLE = {"NOTIFY": notify}
+    assert ids(checks.check_notify(None)) == expected
+
+
 @pytest.mark.django_db
 def test_w001_is_for_a_sqlite_file_without_wal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {mode: _journal_check(tmp_path / mode, mode, monkeypatch) for mode in ("delete", "wal", "truncate")}
