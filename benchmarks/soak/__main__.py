@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ LONG_ENOUGH = 5.0
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that it leaves no worker behind.
     with ExitStack() as stack:
         url = stack.enter_context(Databases(stack).fresh(options.database))
         os.environ |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "benchmarks.soak.settings"}

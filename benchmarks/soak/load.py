@@ -28,12 +28,15 @@ MESSAGES = 23
 """Of each conversation: more than one execution answers."""
 
 STUCK_SECONDS = 60.0
-STALL_SECONDS = 3.0
+STALL_SECONDS = 5.0
+AT_ONCE_SECONDS = 1.0
+"""For how long work is started before what was started is looked at again."""
+
 LIVE = ("Pending", "Running", "Suspended", "Blocked")
 ENDS = {
     "order": {"Completed", "Failed", "Canceled"},  # Out of stock, or canceled by the customer.
     "chat": {"Canceled"},
-    "price": {"Completed"},
+    "price": {"Completed", "Failed"},  # Its poster is gone: an import was published meanwhile.
     "report": {"Completed"},
     "import": {"Completed"},
 }
@@ -95,7 +98,9 @@ class Load:
             self._posters = list(Poster.objects.filter(published=True).values_list("pk", flat=True))
             self._due = time.monotonic()
             return
-        while self._posters and self._due <= time.monotonic():
+        begun = time.monotonic()
+        self._due = max(self._due, begun - AT_ONCE_SECONDS)  # A machine that is too slow for the rate gets less.
+        while self._posters and self._due <= time.monotonic() < begun + AT_ONCE_SECONDS:
             self._due += self._chance.expovariate(self._rate)
             kinds = (self._order, self._price, self._chat, self._report)
             self._chance.choices(kinds, weights=(70, 20, 5, 5))[0]()
