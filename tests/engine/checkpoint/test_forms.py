@@ -8,6 +8,7 @@ from django_durable.engine.checkpoint import compile_function, dump
 from django_durable.engine.errors import NotCompilable, Unstorable
 
 from .forms import FORMS, REFUSED, UNSTORABLE, Form
+from .page import PAGE, current
 from .support import both
 
 ALL = [form for forms in FORMS.values() for form in forms]
@@ -36,3 +37,7 @@ def test_what_cannot_be_stored_is_named(form: Form, says: str) -> None:
 def test_the_forms_have_names_of_their_own() -> None:
     names = [form.__doc__ for form in ALL] + [*REFUSED, *UNSTORABLE]
     assert len(set(names)) == len(names)
+
+
+def test_the_page_of_the_documentation_is_current() -> None:
+    assert PAGE.read_text() == current(), "Run: python -m tests.engine.checkpoint.page"

@@ -104,9 +104,20 @@ def _check(function: CompiledFunction, state: State) -> None:
         raise CheckpointDamaged(f"{function.name} has other variables at point {state.at}: {', '.join(sorted(odd))}")
 
 
+_TEMPORARIES = {
+    "manager": "the manager of a `with`",
+    "iterator": "what a loop runs over",
+    "error": "the error that is handled",
+    "raised": "the error that is raised",
+    "returned": "what is returned",
+}
+
+
 def named(name: str) -> str:
-    """Return what a message calls a variable: temporaries have no name that an author knows."""
-    return f"a value of the expression at its await ({name[1:]})" if name.startswith(".") else f"variable {name!r}"
+    """Return what a message calls a variable, or a temporary, which has no name that an author knows."""
+    if not is_ours(name):
+        return f"variable {name!r}"
+    return _TEMPORARIES.get(name.strip(".0123456789"), "a value of the expression that awaits")
 
 
 def cells_of(reader: Reader, row: Mapping[str, Data]) -> dict[str, CellType]:

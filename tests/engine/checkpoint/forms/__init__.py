@@ -6,10 +6,22 @@ they do besides they note.
 
 from __future__ import annotations
 
-from . import blocks, exceptions, expressions, functions, loops, refusals, statements, values
-from .common import FORMS, REFUSED, UNSTORABLE, Form
+from . import blocks, exceptions, expressions, functions, loops, refusals, statements, values  # noqa: F401
+from .common import DECLARED, REFUSED, UNSTORABLE, Form
 
 __all__ = ["FORMS", "REFUSED", "UNSTORABLE", "Form"]
 
-MODULES = (statements, loops, exceptions, blocks, expressions, functions, values, refusals)
-"""In the order of the documentation."""
+HEADINGS = (
+    "Statements one after another",
+    "Conditions and loops",
+    "Exceptions",
+    "`with` and `match`",
+    "Expressions",
+    "Functions",
+    "Values that stay",
+)
+
+FORMS: dict[str, list[Form]] = {heading: DECLARED.pop(heading) for heading in HEADINGS}
+"""Forms by heading, in the order of the documentation."""
+
+assert not DECLARED

@@ -12,7 +12,7 @@ from ..support import Tick, note, tick
 
 Form = Callable[..., Any]
 
-FORMS: dict[str, list[Form]] = {}
+DECLARED: dict[str, list[Form]] = {}
 """Forms by heading."""
 
 REFUSED: dict[str, tuple[Form, str]] = {}
@@ -24,7 +24,7 @@ UNSTORABLE: dict[str, tuple[Form, str]] = {}
 
 def form(heading: str) -> Callable[[Form], Form]:
     def add(function: Form) -> Form:
-        FORMS.setdefault(heading, []).append(function)
+        DECLARED.setdefault(heading, []).append(function)
         return function
 
     return add

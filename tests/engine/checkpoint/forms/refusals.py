@@ -67,7 +67,7 @@ async def lock():
     return lock
 
 
-@unstorable("(manager1).gen")
+@unstorable("The manager of a `with`.gen")
 async def generator_manager():
     """`with` a manager that `contextlib.contextmanager` made"""
 
