@@ -9,11 +9,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Arguments for every run of the suite, such as PYTEST_ARGS="-k timers -n 0".
 PYTEST_ARGS ?= -n auto
 MINUTES ?= 60
-CRASHES := tests/crashes tests/acceptance/test_random_kills.py
+CRASHES := tests/crashes tests/properties tests/acceptance/test_random_kills.py
+FUZZ_SECONDS ?= 60
 ADDRESS ?= 127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs fuzz-checkpoints bench bench-report soak crashes matrix lock clean
+.PHONY: help demo serve test test-engine test-sqlite test-postgresql lint format types imports migrations docs fuzz-checkpoints bench bench-report soak crashes fuzz matrix lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 18
@@ -69,12 +70,20 @@ soak: $(VENV)/.dev  ## the example under load for MINUTES (60), with workers kil
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 crashes: export DURABLE_CRASHES = all
-crashes: $(VENV)/.dev  ## kill workers at every boundary of every scenario, and hundreds under load; on both databases
+crashes: $(VENV)/.dev  ## kill workers at every boundary and hundreds under load, try long interleavings; on both databases
 	$(BIN)/python -m pytest --database=sqlite $(CRASHES) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest --database=postgresql $(CRASHES) $(PYTEST_ARGS)
 
 bench-report: $(VENV)/.dev  ## write what was measured last into the documentation, with plots
 	$(BIN)/python -m benchmarks.report
+
+fuzz: $(VENV)/.dev .venvs/fuzz  ## coverage-guided fuzzing of payloads and histories, each for FUZZ_SECONDS (60)
+	for what in payloads histories; do mkdir -p .venvs/corpus/$$what && \
+		PYTHONPATH=.venvs/fuzz DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.properties.fuzz $$what \
+		.venvs/corpus/$$what -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+
+.venvs/fuzz: | $(BIN)/python
+	$(INSTALL) --target $@ atheris
 
 matrix:  ## the suite on each Python 3.11-3.14 found, with Django 5.2 and the newest
 	.ci/matrix
