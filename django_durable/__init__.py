@@ -28,11 +28,16 @@ from .engine.errors import (
     PromiseExpired,
     PromiseNotFound,
     PromiseSettled,
+    SignalInterrupt,
+    StreamClosed,
     SubOrchestrationError,
     WaitInsideTransaction,
     WaitTimeout,
 )
+from .engine.ports import Provided
 from .engine.retry import RetryPolicy
+from .engine.signals import Signal
+from .engine.streams import Stream, StreamWriter
 from .registry import Registry, activity, orchestration
 
 if TYPE_CHECKING:
@@ -64,8 +69,14 @@ __all__ = [
     "PromiseExpired",
     "PromiseNotFound",
     "PromiseSettled",
+    "Provided",
     "Registry",
     "RetryPolicy",
+    "Signal",
+    "SignalInterrupt",
+    "Stream",
+    "StreamClosed",
+    "StreamWriter",
     "SubOrchestrationError",
     "WaitInsideTransaction",
     "WaitTimeout",

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from .codec import Arguments, Binding, JsonCodec
+from .codec.hints import resolved_hints
 from .engine.checkpoint import CompiledFunction
 from .engine.checkpointed.awaiting import compiled
 from .engine.durations import Duration, milliseconds
 from .engine.errors import ForbiddenInOrchestration, InvalidArgument
 from .engine.events import Payload
 from .engine.loop import OrchestrationLoop
+from .engine.ports import Port, ports_of, provided_names
 from .engine.program import Compiled, Limits
 from .engine.retry import RetryPolicy
 from .engine.steps import PREFIX, is_local
@@ -68,19 +70,24 @@ class Definition:
 
     what = "definition"
 
-    def __init__(self, function: Callable[..., Any], name: str, codec: JsonCodec, *, skip: int) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, codec: JsonCodec, **parts: Any) -> None:
         wrapper: Any = self
         functools.update_wrapper(wrapper, function)
         self.function = function
         self.name = name
         self.codec = codec
-        self._binding = Binding(function, codec=codec, what=f"{self.what} {name!r}", skip=skip)
+        self._binding = Binding(function, codec=codec, what=f"{self.what} {name!r}", **parts)
         # The engine asks for these at every command.
         self.encode_call: Callable[[tuple[Any, ...], dict[str, Any]], Payload] = self._binding.encode_call
         self.encode_input: Callable[[Any], Payload] = self._binding.encode_input
         self.decode_call: Callable[[Payload], Arguments] = self._binding.decode_call
         self.encode_result: Callable[[Any], Payload] = self._binding.encode_result
         self.decode_result: Callable[[Payload], Any] = self._binding.decode_result
+
+    @functools.cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """The streams and signals that are provided to the function. Raises: InvalidArgument: a hint says not which."""
+        return ports_of(self.function, resolved_hints(self.function)[0])
 
     @property
     def doc(self) -> str:
@@ -106,7 +113,12 @@ class Definition:
 
     def hint_problems(self) -> list[str]:
         """Return what is wrong with the function's type hints, one sentence each."""
-        return self._binding.problems()
+        found = self._binding.problems()
+        try:
+            _ = self.ports
+        except InvalidArgument as error:
+            found.append(str(error))
+        return found
 
 
 class Orchestration(Definition, Generic[P, R]):
@@ -133,7 +145,13 @@ class Orchestration(Definition, Generic[P, R]):
     ) -> None:
         _refuse_shape(function, self.what)
         _check_ctx(function)
-        super().__init__(function, _checked_name(function, name), codec, skip=1)
+        provided = provided_names(inspect.signature(function))
+        if provided and mode == "checkpoint":
+            raise InvalidArgument(
+                f"{_place(function)} is kept by checkpoints, and {sorted(provided)[0]!r} is Provided. Streams and signals "
+                f"are for orchestrations that are replayed; wait for events instead."
+            )
+        super().__init__(function, _checked_name(function, name), codec, skip=1, without=provided)
         self.version = version
         self.codec_name = codec_name
         self.mode = mode
@@ -256,7 +274,10 @@ class Activity(Definition, Generic[P, R]):
             raise InvalidArgument(
                 f"{_place(function)} is async. An atomic activity is a plain def: so are transactions."
             )
-        super().__init__(function, _checked_name(function, name), codec, skip=int(self.takes_context))
+        # In the payload, a stream is its name.
+        provided = provided_names(inspect.signature(function))
+        skip = int(self.takes_context)
+        super().__init__(function, _checked_name(function, name), codec, skip=skip, as_text=provided)
         self.options = options
         self.retry = options.retry
         self.tag = options.tag

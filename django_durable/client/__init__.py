@@ -16,6 +16,7 @@ from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
 from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
 from ..store.retention import DeleteResult, PruneOptions, PruneResult
+from ..store.streams import StreamRecord
 from ..store.workers import WorkerRecord
 from .base import system_clock
 from .operating import Inspecting, Retaining, Steering
@@ -23,6 +24,7 @@ from .promising import Promising
 from .reading import Reading
 from .records import OrchestrationStatus, StartResult
 from .starting import Starting
+from .streaming import Streaming, StreamItem, StreamPage
 from .surveying import Surveying
 from .traces import Traces
 from .watching import Watching
@@ -44,13 +46,16 @@ __all__ = [
     "QueueDepths",
     "StartResult",
     "StatusRecord",
+    "StreamItem",
+    "StreamPage",
+    "StreamRecord",
     "SystemMetrics",
     "WorkerRecord",
     "client",
 ]
 
 
-class Client(Starting, Promising, Reading, Watching, Steering, Inspecting, Retaining, Surveying, Traces):
+class Client(Starting, Promising, Reading, Streaming, Watching, Steering, Inspecting, Retaining, Surveying, Traces):
     """Everything a caller may ask of instances. Holds no connection: it uses that of the calling thread.
 
     Args:

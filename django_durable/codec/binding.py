@@ -18,7 +18,7 @@ that would be read in another way than it was given is written by name. `ctx` is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from inspect import Parameter
 from typing import Any
@@ -47,9 +47,20 @@ class Binding:
     Args:
         what: Stands in the sentences of errors, for example "activity 'shop.workflows.charge'".
         skip: How many leading parameters are not part of the payload: 1 where the function takes `ctx`.
+        without: Parameters that are not part of the payload.
+        as_text: Parameters that are text in the payload, whatever their hint.
     """
 
-    def __init__(self, function: Callable[..., Any], *, codec: JsonCodec, what: str, skip: int) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        codec: JsonCodec,
+        what: str,
+        skip: int,
+        without: Collection[str] = (),
+        as_text: Collection[str] = (),
+    ) -> None:
         self.function = function
         self.codec = codec
         self._plain = codec.plain
@@ -57,7 +68,9 @@ class Binding:
         self._input = f"The input of {what}"
         self._result = f"The result of {what}"
         signature = inspect.signature(function)
-        found = list(signature.parameters.values())[skip:]
+        found = [each for each in list(signature.parameters.values())[skip:] if each.name not in without]
+        self._as_text = as_text
+        self._follows_other = _after_first(signature.parameters, without)
         self.signature = signature.replace(parameters=found, return_annotation=inspect.Signature.empty)
         self.parameters = {parameter.name: parameter for parameter in found}
         self.required = frozenset(parameter.name for parameter in found if _is_required(parameter))
@@ -187,11 +200,11 @@ class Binding:
         kwargs: dict[str, Any] = {}
         for name, parameter in self.parameters.items():
             match parameter.kind:
-                case Parameter.POSITIONAL_ONLY | Parameter.POSITIONAL_OR_KEYWORD:
+                case Parameter.POSITIONAL_ONLY | Parameter.POSITIONAL_OR_KEYWORD if name not in self._follows_other:
                     args.append(values.get(name, parameter.default))
                 case Parameter.VAR_POSITIONAL:
                     args.extend(values.get(name, ()))
-                case Parameter.KEYWORD_ONLY if name in values:
+                case Parameter.KEYWORD_ONLY | Parameter.POSITIONAL_OR_KEYWORD if name in values:
                     kwargs[name] = values[name]
                 case Parameter.VAR_KEYWORD if name in values:
                     self._refuse_twice(values[name])
@@ -242,7 +255,7 @@ class Binding:
 
     def hint(self, name: str) -> Any:
         """Return what values of a parameter, or of `return`, are decoded as; `Any` where nothing says."""
-        found: Any = self._hints.get(name, Any)
+        found: Any = str if name in self._as_text else self._hints.get(name, Any)
         if name == "return":
             return result_hint(found)
         match self.parameters[name]:
@@ -321,7 +334,7 @@ class Binding:
         return self.codec.schema(self.hint("return"))
 
     def _default(self, parameter: Parameter) -> dict[str, Any]:
-        if parameter.default is Parameter.empty:
+        if parameter.default is Parameter.empty or parameter.name in self._as_text:
             return {}
         try:
             return {"default": self._plain.decode(self._plain.encode(parameter.default))}
@@ -337,6 +350,13 @@ class _Written:
 
     def __repr__(self) -> str:
         return self._text
+
+
+def _after_first(names: Collection[str], left_out: Collection[str]) -> frozenset[str]:
+    """Return the names that come after the first of those left out; they cannot be given by position."""
+    listed = list(names)
+    first = next((place for place, name in enumerate(listed) if name in left_out), len(listed))
+    return frozenset(listed[first:])
 
 
 def _is_required(parameter: Parameter) -> bool:

@@ -28,8 +28,11 @@ from .keyvalues import KeyValues
 from .loop import OrchestrationLoop, OrchestrationTask
 from .outstanding import Outstanding
 from .program import ActivityCallee, Environment, OrchestrationCallee
+from .signals import Signal, SignalState
 from .spans import SpanBook, formatted
 from .steps import LocalStep
+from .streamfacts import OpenRead
+from .streams import Stream, Streams, StreamWriter, follow
 from .tracing import ERROR, LEVELS
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class BaseProgram(ABC):
         self.definition = definition
         self.codec = definition.codec
         self.outstanding = Outstanding()
+        self.streams = Streams()
         self.now_ms = 0
         self.replaying = False
         self.next_version: str | None = None
@@ -78,6 +82,8 @@ class BaseProgram(ABC):
         fact = event.fact
         if type(fact) in COMMAND_FACTS and self.outstanding.issued:
             self.outstanding.bind(event)
+            if isinstance(fact, events.StreamSubscribed):
+                self.streams.opened(fact)
             self._ended = isinstance(fact, events.TERMINAL_FACTS)
             return
         # Met by the code, it would be an error of the orchestration, which is not at fault and would end.
@@ -96,6 +102,11 @@ class BaseProgram(ABC):
             case events.OrchestrationTerminated() | events.OrchestrationFailed():  # Without the code being asked.
                 self._ended = True
                 return
+            case events.StreamItemsReceived():
+                for item in fact.items:
+                    self.codec.check(item.payload)
+                self.streams.receive(fact)
+                self.outstanding.settle(fact)
             case _:
                 self.outstanding.settle(fact)
         self._run()
@@ -113,11 +124,22 @@ class BaseProgram(ABC):
                 return True
             case events.OrchestrationCancelRequested():
                 return self._cancel is None
+            case events.StreamItemsReceived():
+                return self.outstanding.answers(fact) and self.streams.expects(fact)
             case _:
                 return self.outstanding.answers(fact)
 
     def open_queues(self) -> Sequence[tuple[str, int]]:
         return self.outstanding.open_queues()
+
+    def open_reads(self) -> Sequence[OpenRead]:
+        return self.streams.open_reads(self.outstanding.open_reads())
+
+    def read_to_the_end(self, seq: int) -> None:
+        self.streams.checked(seq)
+
+    def expect_items(self, name: str) -> None:
+        self.streams.appended(name, self.outstanding.open_reads())
 
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
         return self.outstanding.waiting_for()
@@ -161,6 +183,7 @@ class BaseProgram(ABC):
             carried_events=self.outstanding.carried(),
             kv=self.key_values.snapshot(),
             custom_status=self._custom_status,
+            stream_positions=self.streams.carried(),
         )
 
     # What events do.
@@ -168,6 +191,7 @@ class BaseProgram(ABC):
     def _start(self, fact: OrchestrationStarted) -> None:
         self._custom_status = fact.custom_status
         self.outstanding.carry(fact.carried_events)
+        self.streams.carry(fact.stream_positions)
         context = self._begin(fact, fact.kv)
         self._root = self.loop.start(self._main(context, fact.input))
 
@@ -251,6 +275,28 @@ class BaseProgram(ABC):
     def schedule_timer(self, delay_ms: int) -> DurableFuture[None]:
         """Issue a timer that asyncio's own functions ask the loop for, or the `schedule_timer` verb."""
         return self.issue(commands.CreateTimer(duration_ms=delay_ms), Nothing(), "Timer")
+
+    def call_arguments(self, payload: Payload) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of the author's function besides ctx: those of the payload, and what is provided."""
+        args, kwargs = self.definition.decode_call(payload)
+        return args, kwargs | {
+            port.name: self.signal(port.name, port.type, port.policy)
+            if port.kind is Signal
+            else StreamWriter(self, port.name)
+            if port.kind is StreamWriter
+            else Stream(self, port.name, port.type)
+            for port in self.definition.ports
+        }
+
+    def signal(self, name: str, type: Any, policy: str) -> Signal[Any]:
+        """Return the signal of a name, of which the code is told from now on."""
+        self.streams.signals.setdefault(name, SignalState(policy))
+        follow(self, name)
+        return Signal(self, name, type)
+
+    def pending(self, decode: Decoder) -> DurableFuture[Any]:
+        """Return a future without a command, that somebody resolves with what `decode` takes."""
+        return DurableFuture[Any](loop=self.loop, decode=decode)
 
     def resolved(self, value: Any) -> DurableFuture[Any]:
         """Return a future that has `value` already and no command."""

@@ -171,6 +171,44 @@ class WithdrawPromise(Command):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class SubscribeStream(Command):
+    fact_type = events.StreamSubscribed
+    answers = (events.StreamItemsReceived,)
+    compared = ("name", "after", "mode", "limit", "opens")
+    name: str
+    after: int
+    mode: str
+    limit: int
+    opens: bool
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class UnsubscribeStream(Command):
+    fact_type = events.StreamSubscriptionCanceled
+    compared = ("subscribed_seq",)
+    subscribed_seq: int
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SendToStream(Command):
+    fact_type = events.StreamItemSent
+    compared = ("name", "payload")
+    name: str
+    payload: Payload
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class EndStream(Command):
+    """A replay does not compare the reason, which may be the text of an error."""
+
+    fact_type = events.StreamEnded
+    compared = ("name",)
+    copied = ("reason",)
+    name: str
+    reason: str | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class ScheduleSubOrchestration(Command):
     """`requested_instance_id` is the id the code chose; without one the id derives from the place in the history.
     `instance_id` is the one recorded, empty until then.
@@ -320,6 +358,8 @@ def cancellation(command: Command, seq: int) -> Command:
             return UnsubscribeQueue(subscribed_seq=seq)
         case CreatePromise():
             return WithdrawPromise(created_seq=seq)
+        case SubscribeStream():
+            return UnsubscribeStream(subscribed_seq=seq)
         case ScheduleSubOrchestration(instance_id=child):
             return CancelSubOrchestration(scheduled_seq=seq, instance_id=child)
         case _:

@@ -23,7 +23,9 @@ from .futures import DurableFuture, apply_retry, checked_session_id
 from .program import ActivityCallee, OrchestrationCallee
 from .promises import PromiseVerbs
 from .retry import RetryPolicy
+from .signals import LATCH, Signal, checked_policy
 from .steps import LocalStep, recorded_arguments
+from .streams import Stream, StreamWriter
 from .tracing import ReplaySilentLogger
 
 if TYPE_CHECKING:
@@ -184,6 +186,30 @@ class OrchestrationContext(PromiseVerbs):
         return self._program.issue(command, self._as(type), f"Queue {queue!r}")
 
     dequeue_event_typed = dequeue_event
+
+    # Streams and signals.
+
+    def create_stream(self, type: Any = Any, name: str | None = None) -> tuple[Stream[Any], StreamWriter[Any]]:
+        """Return a stream of this instance to read, and what sends on it; the outside opens it by the same name.
+
+        Without a name it gets the next of `stream-1`, `stream-2`. Nothing is recorded until it is used.
+        """
+        found = self._stream_name(name, "stream")
+        return Stream(self._program, found, type), StreamWriter(self._program, found)
+
+    def create_signal(
+        self, type: Any = Any, name: str | None = None, *, policy: str = LATCH
+    ) -> tuple[Signal[Any], StreamWriter[Any]]:
+        """Return a signal, of which the code is told from now on, and what sends it; see `Signal` and `create_stream`.
+
+        Args:
+            policy: What becomes of one that nothing listens to: `latch` keeps the newest, `fifo` all, `drop` none.
+        """
+        found = self._stream_name(name, "signal")
+        return self._program.signal(found, type, checked_policy(policy)), StreamWriter(self._program, found)
+
+    def _stream_name(self, name: str | None, what: str) -> str:
+        return self._program.streams.new_name(what) if name is None else self._program.checked_name(name, "stream name")
 
     # Other orchestrations.
 
@@ -402,7 +428,12 @@ def _given(input: Any) -> tuple[Any, ...]:
 def encoded(
     callee: ActivityCallee | OrchestrationCallee, args: tuple[Any, ...], kwargs: dict[str, Any], *, by_name: bool
 ) -> Payload:
-    """Encode the arguments of a call; by name, a single argument is the input as a client gives it."""
+    """Encode the arguments of a call; by name, a single argument is the input as a client gives it.
+
+    Streams and their writers travel as their names.
+    """
+    args = tuple(each.name if isinstance(each, Stream | StreamWriter) else each for each in args)
+    kwargs = {key: each.name if isinstance(each, Stream | StreamWriter) else each for key, each in kwargs.items()}
     if by_name and len(args) == 1 and not kwargs:
         return callee.encode_input(args[0])
     return callee.encode_call(args, kwargs)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from .events import Payload
 from .program import ActivityCallee, Codec, OrchestrationCallee, StepCallee
+
+if TYPE_CHECKING:
+    from .signals import Value
+    from .streams import Taking
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +51,4 @@ class Nothing:
         return None
 
 
-Decoder = ResultOf | As | Nothing
+Decoder = Union[ResultOf, As, Nothing, "Taking", "Value"]

@@ -11,7 +11,8 @@
     |   |-- WaitInsideTransaction
     |   |-- PromiseNotFound         also a LookupError
     |   |-- PromiseSettled
-    |   `-- WrongDatabase
+    |   |-- WrongDatabase
+    |   `-- StreamClosed            also raised in code that reads or writes
     |-- AuthorError                 the orchestration or activity code is wrong: change the code
     |   |-- NotRegistered           also a LookupError
     |   |-- PayloadError            also a ValueError
@@ -28,13 +29,14 @@
     |   `-- HistoryLimitExceeded
     |-- ContentionError             expected under concurrency: drop the work, somebody else has it
     |   `-- LeaseLost
-    `-- OutcomeError                what was waited for ended badly: handle it or let it fail the orchestration
-        |-- ActivityError
-        |   `-- ActivityTimeout     also a TimeoutError
-        |-- SubOrchestrationError
-        |-- PromiseError
-        |   `-- PromiseExpired      also a TimeoutError
-        `-- OrchestrationFailed     raised by clients that ask for an output
+    |-- OutcomeError                what was waited for ended badly: handle it or let it fail the orchestration
+    |   |-- ActivityError
+    |   |   `-- ActivityTimeout     also a TimeoutError
+    |   |-- SubOrchestrationError
+    |   |-- PromiseError
+    |   |   `-- PromiseExpired      also a TimeoutError
+    |   `-- OrchestrationFailed     raised by clients that ask for an output
+    `-- SignalInterrupt             a signal interrupted the code inside `async with signal:`
 
 Operator mistakes are `django.core.exceptions.ImproperlyConfigured`, mostly through system checks.
 """
@@ -157,6 +159,21 @@ class PromiseSettled(CallerError):
             f"The promise {promise_id!r} of instance {instance_id!r} was {outcome}{by} already. It is settled once; "
             f"nothing was changed."
         )
+
+
+class StreamClosed(CallerError):
+    """The stream has ended, and nothing more can be read from it, or sent.
+
+    Attributes:
+        name, position: Of the stream, and of its end.
+        reason: Why it was closed, None where nothing was wrong.
+    """
+
+    def __init__(self, name: str, position: int, reason: str | None) -> None:
+        self.name = name
+        self.position = position
+        self.reason = reason
+        super().__init__(f"Stream {name!r} is closed{f': {reason}' if reason else ''}.")
 
 
 class AuthorError(DurableError):
@@ -424,3 +441,12 @@ class PromiseExpired(PromiseError, TimeoutError):
 
 class OrchestrationFailed(OutcomeError):
     """The instance whose output was asked for did not complete."""
+
+
+class SignalInterrupt(DurableError):
+    """A signal came while the code inside `async with signal:` ran, or had come before. `value` is what was sent."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name = name
+        self.value = value
+        super().__init__(f"Signal {name!r} interrupted the code.")

@@ -29,6 +29,13 @@ from .promisefacts import PromiseCreated as PromiseCreated
 from .promisefacts import PromiseExpired as PromiseExpired
 from .promisefacts import PromiseFailed as PromiseFailed
 from .promisefacts import PromiseWithdrawn as PromiseWithdrawn
+from .streamfacts import StreamAppended as StreamAppended
+from .streamfacts import StreamedItem
+from .streamfacts import StreamEnded as StreamEnded
+from .streamfacts import StreamItemSent as StreamItemSent
+from .streamfacts import StreamItemsReceived as StreamItemsReceived
+from .streamfacts import StreamSubscribed as StreamSubscribed
+from .streamfacts import StreamSubscriptionCanceled as StreamSubscriptionCanceled
 
 ENGINE_VERSION = 1
 """What executions started from now on record; one that records a later version cannot be replayed by this engine."""
@@ -66,7 +73,8 @@ class OrchestrationStarted(Fact):
     """The first event of every execution; with it alone, and the events after it, the execution can be replayed.
 
     `seed` is drawn once per instance start; guids and random numbers derive from it and the execution number.
-    `carried_events`, `kv` and `custom_status` are what the previous execution left when it continued as new.
+    `carried_events`, `kv`, `custom_status` and `stream_positions`, up to which its code had read, are what the previous
+    execution left when it continued as new.
     """
 
     name_field = "name"
@@ -82,6 +90,7 @@ class OrchestrationStarted(Fact):
     kv: dict[str, StoredValue] = field(default_factory=dict)
     custom_status: Payload | None = None
     engine_version: int = 1
+    stream_positions: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,4 +414,6 @@ def _unplain(data: dict[str, Any]) -> dict[str, Any]:
         data["kv"] = {key: StoredValue(*item) for key, item in data["kv"].items()}
     if "keys" in data:
         data["keys"] = tuple(data["keys"])
+    if "items" in data:
+        data["items"] = tuple(StreamedItem(*item) for item in data["items"])
     return data

@@ -282,6 +282,12 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         return self.call_later(when - self.time(), callback, *args, context=context)
 
+    def running_task(self) -> OrchestrationTask[Any]:
+        """Return the task whose code runs now."""
+        task = asyncio.current_task(self)
+        assert isinstance(task, OrchestrationTask)
+        return task
+
     def create_future(self) -> asyncio.Future[Any]:
         return OrchestrationFuture(loop=self)
 

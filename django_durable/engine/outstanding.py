@@ -26,6 +26,7 @@ from .errors import (
 from .events import CarriedEvent, Fact, HistoryEvent, Payload
 from .futures import DurableFuture
 from .steps import LocalStep
+from .streamfacts import FOLLOW
 
 
 class Outstanding:
@@ -36,6 +37,7 @@ class Outstanding:
         self._futures: dict[Command, DurableFuture[Any]] = {}
         self._open: dict[int, DurableFuture[Any]] = {}
         self._dequeues: dict[int, str] = {}
+        self._reads: dict[int, commands.SubscribeStream] = {}
         self._waits: dict[str, deque[DurableFuture[Any]]] = {}
         self._unread: dict[str, deque[Payload]] = {}
 
@@ -79,6 +81,8 @@ class Outstanding:
             self._open[event.seq] = future
             if isinstance(command, commands.SubscribeQueue):
                 self._dequeues[event.seq] = command.queue
+            if isinstance(command, commands.SubscribeStream):
+                self._reads[event.seq] = command
         if isinstance(event.fact, events.SubOrchestrationScheduled):
             assert isinstance(command, commands.ScheduleSubOrchestration)
             command.instance_id = event.fact.instance_id
@@ -97,12 +101,16 @@ class Outstanding:
     def settle(self, fact: Fact) -> None:
         """Settle the future that a fact answers; `answers` has told that there is one."""
         assert fact.source_seq is not None
+        if fact.source_seq in self._reads and self._reads[fact.source_seq].mode == FOLLOW:
+            return  # It is told of the next item, too.
         future = self._take(fact.source_seq)
         match fact:
             case events.ActivityCompleted(result=payload) | events.SubOrchestrationCompleted(result=payload):
                 future.resolve(payload)
             case events.QueueEventDelivered(payload=payload) | events.PromiseCompleted(result=payload):
                 future.resolve(payload)
+            case events.StreamItemsReceived():
+                future.resolve(fact)
             case events.TimerFired():
                 future.resolve(None)
             case events.ActivityFailed(failure=failure, timed_out=timed_out):
@@ -119,6 +127,7 @@ class Outstanding:
     def _take(self, seq: int) -> DurableFuture[Any]:
         """Close what is open at `seq` and return its future."""
         self._dequeues.pop(seq, None)
+        self._reads.pop(seq, None)
         return self._open.pop(seq)
 
     def deliver(self, fact: events.ExternalEvent) -> None:
@@ -166,6 +175,10 @@ class Outstanding:
     def open_queues(self) -> Sequence[tuple[str, int]]:
         """Return `(queue, subscribed_seq)` of the dequeues that wait for a message, oldest first."""
         return [(queue, seq) for seq, queue in self._dequeues.items()]
+
+    def open_reads(self) -> Sequence[tuple[int, commands.SubscribeStream]]:
+        """Return `(subscribed_seq, command)` of the reads of streams that are open, oldest first."""
+        return list(self._reads.items())
 
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
         """Return `(seq, command)` of everything still open, oldest first."""

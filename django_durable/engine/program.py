@@ -16,9 +16,11 @@ from .commands import Command, Moment
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
 from .retry import RetryPolicy
 from .spans import SpanBook
+from .streamfacts import OpenRead
 
 if TYPE_CHECKING:
     from .checkpoint import CompiledFunction
+    from .ports import Port
     from .steps import LocalStep
 
 
@@ -44,6 +46,15 @@ class Program(Protocol):
 
     def open_queues(self) -> Sequence[tuple[str, int]]:
         """Return `(queue, subscribed_seq)` of the dequeues that wait for a message, oldest first."""
+
+    def open_reads(self) -> Sequence[OpenRead]:
+        """Return the reads of streams for which the store may have items, oldest first."""
+
+    def read_to_the_end(self, seq: int) -> None:
+        """Note that the store has nothing for an open read; it is not among `open_reads` until items are expected."""
+
+    def expect_items(self, name: str) -> None:
+        """Note that the store has more items of a stream."""
 
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
         """Return `(seq, command)` of everything still open, oldest first."""
@@ -166,8 +177,10 @@ class StepCallee(Protocol):
 
 
 class OrchestrationCallee(Protocol):
-    """What the engine needs to know of a registered orchestration."""
+    """What the engine needs to know of a registered orchestration. `ports` are the parameters that are provided."""
 
+    @property
+    def ports(self) -> Sequence[Port]: ...
     @property
     def name(self) -> str: ...
     @property

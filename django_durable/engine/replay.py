@@ -13,7 +13,7 @@ left over after a replay is code that asks for more than it did.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,6 +47,7 @@ from .program import Checkpoint, Environment, Past, Program
 from .replayed import ReplayedProgram
 from .spans import SpanRecord
 from .steps import LocalStep
+from .streamfacts import OpenRead, StoredItem, StreamAppended
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,9 @@ class Execution:
         left = deque(facts)
         while left and self._takes(left[0]):
             fact = left.popleft()
-            if self._program.expects(fact):
+            if isinstance(fact, StreamAppended):
+                self._program.expect_items(fact.name)
+            elif self._program.expects(fact):
                 self._take(fact, now, appended)
         self.undelivered = len(left)
         return appended
@@ -157,6 +160,33 @@ class Execution:
             fact = QueueEventDelivered(queue=queue, subscribed_seq=seq, payload=message.payload)
             self._take(fact, now, appended)
         return appended, taken
+
+    def receive(
+        self, stored: Mapping[str, Sequence[StoredItem]], *, now: datetime, most: int
+    ) -> tuple[list[HistoryEvent], bool]:
+        """Give stored items of streams to the code that reads them, oldest read first.
+
+        Args:
+            stored: By stream, what is stored after the position of the first of its open reads, in order; streams that
+                were not looked at are missing.
+            most: Where a stream has so many items here, there may be more of it.
+        Returns: the events to append, and whether to look again for `open_reads`.
+        """
+        appended: list[HistoryEvent] = []
+        exhausted: set[str] = set()
+        while read := next((each for each in self.open_reads() if each.name in stored.keys() - exhausted), None):
+            fact = read.answer(stored[read.name])
+            if fact is not None:
+                self._take(fact, now, appended)
+            elif len(stored[read.name]) < most:
+                self._program.read_to_the_end(read.seq)
+            else:
+                exhausted.add(read.name)
+        return appended, bool(appended or exhausted)
+
+    def open_reads(self) -> Sequence[OpenRead]:
+        """Return the reads of streams for which the store may have items, oldest first."""
+        return () if self.finished else self._program.open_reads()
 
     def open_queues(self) -> frozenset[str]:
         """Return the queues with a dequeue that waits for a message."""
@@ -325,6 +355,15 @@ class Unstarted:
 
     def open_queues(self) -> Sequence[tuple[str, int]]:
         return ()
+
+    def open_reads(self) -> Sequence[OpenRead]:
+        return ()
+
+    def read_to_the_end(self, seq: int) -> None:
+        """Nothing to do: nothing is read yet."""
+
+    def expect_items(self, name: str) -> None:
+        """Nothing to do: nothing is read yet."""
 
     def waiting_for(self) -> Sequence[tuple[int, Command]]:
         return ()

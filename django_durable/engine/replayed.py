@@ -17,7 +17,7 @@ class ReplayedProgram(BaseProgram):
     async def _main(self, ctx: OrchestrationContext, payload: Payload) -> Payload:
         if self.spans is not None:
             use_book(self.spans)
-        args, kwargs = self.definition.decode_call(payload)
+        args, kwargs = self.call_arguments(payload)
         result = self.definition.function(ctx, *args, **kwargs)
         if inspect.isgenerator(result):
             result = await drive(result)

@@ -47,7 +47,13 @@ CAUSES = (
 _REPEATED = (events.ActivityCompleted, events.SubOrchestrationCompleted, events.TimerFired, events.PromiseCompleted)
 _LASTING = (SubOrchestrationScheduled, events.OrchestrationChained)
 _WORK = (ActivityScheduled, *_LASTING)
-_WAITS = (TimerCreated, events.ExternalSubscribed, events.QueueSubscribed, PromiseCreated)
+_WAITS = (
+    TimerCreated,
+    events.ExternalSubscribed,
+    events.QueueSubscribed,
+    events.StreamSubscribed,
+    PromiseCreated,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import PayloadError
 from .events import Payload
 from .program import Codec, StepCallee
+
+if TYPE_CHECKING:
+    from .ports import Port
 
 PREFIX = "local:"
 """What the name of every local step begins with, and of no registered activity."""
@@ -29,6 +32,7 @@ class LocalStep:
 
     takes_context: ClassVar[bool] = False
     atomic: ClassVar[bool] = False
+    ports: ClassVar[tuple[Port, ...]] = ()
     callee: StepCallee
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

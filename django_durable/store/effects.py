@@ -21,6 +21,7 @@ from .promiserows import expiry_of, new_promise
 from .records import TaskKey, TurnCommit
 from .spans import SpanOf
 from .starts import NewInstance, new_seed
+from .streams import StreamWrites
 
 ENDS: dict[type[events.Fact], RuntimeStatus] = {
     events.OrchestrationCompleted: RuntimeStatus.COMPLETED,
@@ -29,7 +30,10 @@ ENDS: dict[type[events.Fact], RuntimeStatus] = {
 }
 """Facts that end an instance, and how."""
 
-VISIBLE = (events.CustomStatusUpdated, events.KeyValueSet, events.KeyValueCleared, events.KeyValuesCleared)
+VISIBLE = (
+    *(events.CustomStatusUpdated, events.KeyValueSet, events.KeyValueCleared, events.KeyValuesCleared),
+    *(events.StreamItemSent, events.StreamEnded),
+)
 """Facts whose effect clients can see, besides the end."""
 
 EAGER_TOKEN = 1
@@ -56,6 +60,7 @@ class Effects:
         canceled_tasks, canceled_timers, canceled_children: `(instance, execution, seq)` of what was scheduled.
         entries: KV values to write by instance and key; None deletes.
         children: Commit, seq and fact of each child to start.
+        streams: What the turns send, and which streams they begin to read.
         ended, continued: Turns that ended their instance, and those that ended only their execution.
         checkpoints: `(instance, execution, seq, state)` of executions that go on.
         promises: Rows of promises to insert, in the order of `promises.COLUMNS`.
@@ -78,6 +83,7 @@ class Effects:
     entries: dict[tuple[int, str], Row | None] = field(default_factory=dict)
     children: list[tuple[TurnCommit, int, events.SubOrchestrationScheduled]] = field(default_factory=list)
     canceled_children: set[TaskKey] = field(default_factory=set)
+    streams: StreamWrites = field(default_factory=StreamWrites)
     chained: list[NewInstance] = field(default_factory=list)
     ended: list[tuple[TurnCommit, events.Fact]] = field(default_factory=list)
     continued: list[TurnCommit] = field(default_factory=list)
@@ -145,6 +151,13 @@ class Effects:
                 self.canceled_children.add(TaskKey(pk, execution, seq))
             case events.OrchestrationChained():
                 self.chained.append(_started_by(fact, commit.traceparents.get(event.seq)))
+            case (
+                events.StreamItemSent()
+                | events.StreamEnded()
+                | events.StreamSubscribed()
+                | events.StreamItemsReceived()
+            ):
+                self.streams.add(pk, execution, event.seq, fact, self.moment(event.recorded_at))
             case events.KeyValueSet(key=key, value=value):
                 self.entries[pk, key] = (pk, key, value, self.moment(event.recorded_at))
             case events.KeyValueCleared(key=key):

@@ -209,6 +209,8 @@ _TABLES: tuple[type[Any], ...] = (
     models.Promise,
     models.KeyValue,
     models.TraceSpan,
+    models.StreamItem,
+    models.Stream,
     models.HistoryEvent,
     models.Execution,
 )

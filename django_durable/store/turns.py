@@ -31,7 +31,7 @@ from ..engine.errors import Failure, LeaseLost
 from ..engine.events import failure_to_payload
 from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
-from . import sql, succession
+from . import sql, streams, succession
 from .checkpoints import write_checkpoints
 from .effects import TASK, Effects, end_of, shows
 from .inbox import deliver
@@ -77,8 +77,8 @@ def commit_turns(
         the database refuses what this turn writes; it will refuse it again.
     Raises: OperationalError, InterfaceError: the database failed, and what was committed is unknown. Drop what is in
         memory of these instances and claim again.
-    Writes: Instance (guarded), HistoryEvent, ActivityTask, InboxMessage, Execution, KeyValue, QueuedEvent, TraceSpan;
-        and Instance, Execution, InboxMessage of the orchestrations that were started.
+    Writes: Instance (guarded), HistoryEvent, ActivityTask, InboxMessage, Execution, KeyValue, QueuedEvent, TraceSpan,
+        Stream, StreamItem; and Instance, Execution, InboxMessage of the orchestrations that were started.
     """
     if not commits:
         return []
@@ -118,6 +118,8 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         write_checkpoints(connection, effects.checkpoints)
         write_spans(connection, effects.spans, locked=True)
         write_promises(connection, effects)
+        ended = {commit.instance for commit, _ in effects.ended}
+        effects.deliveries += streams.write(connection, effects.streams, ended)
         succession.carry_out(connection, effects, committed)
         deliver(connection, effects.deliveries, now)
         due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)

@@ -12,6 +12,9 @@ from ..engine.events import (
     ActivityScheduled,
     HistoryEvent,
     OrchestrationChained,
+    StreamEnded,
+    StreamItemSent,
+    StreamSubscribed,
     SubOrchestrationCancelRequested,
     SubOrchestrationScheduled,
     TimerCreated,
@@ -63,6 +66,8 @@ def aftermath_of(turn: Turn, eager: frozenset[int]) -> Aftermath:
                 after.withdrawn.append(TaskKey(turn.claim.id, turn.claim.execution_number, seq))
             case SubOrchestrationScheduled() | SubOrchestrationCancelRequested() | OrchestrationChained():
                 after.makes_work = True
+            case StreamItemSent() | StreamEnded() | StreamSubscribed(opens=True):
+                after.makes_work = True  # Its own code may read what it sends.
             case _:
                 pass
     return after

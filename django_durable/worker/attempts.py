@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextvars import Context
 from datetime import datetime
+from typing import Any
 
 from ..engine.events import Payload
 from ..engine.spans import SpanRecord
@@ -27,6 +28,7 @@ class Attempt:
         limit_ms: What the deadline came from.
         cancel_requested: Its task is gone, or its time is up; the function is asked to stop.
         heartbeat: Latest details given by the function and not stored yet.
+        unsent: What an atomic activity sends on streams, until its commit.
         step: What a local step runs; None for an activity, whose code is registered. The execution it is of is kept
             from being closed as long as the attempt.
         spans: What is traced of it, to be stored with its outcome.
@@ -46,6 +48,7 @@ class Attempt:
         "started_at",
         "step",
         "task",
+        "unsent",
     )
 
     def __init__(
@@ -63,6 +66,7 @@ class Attempt:
         self.heartbeat: Payload | None = None
         self.spans: list[SpanRecord] = []
         self.on_cancel: Callable[[], None] | None = None
+        self.unsent: list[Any] = []
         self._settled = threading.Lock()
 
     def begin(self, started_at: datetime, started: float, limit: float | None) -> None:

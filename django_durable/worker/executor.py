@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from ..codec import JsonCodec
-from ..engine.errors import CodecError, Failure, LeaseLost, PayloadError
+from ..engine.errors import CodecError, Failure, LeaseLost, PayloadError, StreamClosed
 from ..store import activities, connections
 from ..store.transactions import write_transaction
 from .attempts import Attempt
@@ -47,6 +47,7 @@ from .outcomes import (
     refusal,
     timeout_failure,
 )
+from .streaming import ActivityStreams
 from .tracing import NoTracing
 
 T = TypeVar("T")
@@ -138,6 +139,7 @@ class ActivityRunner:
         scope: asyncio.Timeout | None = None
         try:
             args, kwargs = activity.decode_call(attempt.task.input)
+            args, kwargs = await self._streams(attempt, activity).fill_in(activity, args, kwargs)
             if activity.takes_context:
                 args = (self._context(attempt), *args)
             if activity.is_async:
@@ -188,6 +190,8 @@ class ActivityRunner:
                 outcome = self._decide(attempt, ending)
                 if not isinstance(ending, Returned) or not isinstance(outcome, Finish):
                     raise _RolledBack(ending)
+                if attempt.unsent:
+                    self._flush(attempt, activity)
                 activities.finish_activity_in_transaction(
                     task.key,
                     task.lease_token,
@@ -214,6 +218,22 @@ class ActivityRunner:
     def _is_open(self, opened: object) -> bool:
         """Tell whether a connection is still the one that this thread uses."""
         return opened is not None and connections.current(self._using) is opened
+
+    def _flush(self, attempt: Attempt, activity: RunnableActivity) -> None:
+        try:
+            self._streams(attempt, activity).flush()
+        except StreamClosed as closed:
+            raise _RolledBack(Raised(Failure.of(closed))) from closed
+
+    def _streams(self, attempt: Attempt, activity: RunnableActivity) -> ActivityStreams:
+        return ActivityStreams(
+            attempt,
+            atomic=activity.atomic,
+            codec=self._codec,
+            client=self._client,
+            clock=self._clock,
+            using=self._using,
+        )
 
     def _context(self, attempt: Attempt) -> ActivityContext:
         return ActivityContext(attempt, worker_id=self._worker_id, client=self._client, codec=self._codec)

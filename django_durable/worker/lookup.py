@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..engine.events import Payload
+from ..engine.ports import Port
 
 
 class RunnableActivity(Protocol):
@@ -21,6 +22,8 @@ class RunnableActivity(Protocol):
     def takes_context(self) -> bool: ...
     @property
     def atomic(self) -> bool: ...
+    @property
+    def ports(self) -> Sequence[Port]: ...
 
     def decode_call(self, payload: Payload) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
 

@@ -7,7 +7,7 @@ code that does not come back. Database errors are no concern of a single turn an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +25,8 @@ from ..engine.events import (
 from ..engine.program import Checkpoint, Environment, Past
 from ..engine.replay import Execution, QueuedMessage
 from ..engine.spans import SpanRecord
-from ..store import claims, connections
+from ..engine.streamfacts import OpenRead, StoredItem
+from ..store import claims, connections, streams
 from ..store.checkpoints import load_pasts
 from ..store.records import ClaimedInstance, TaskKey, TurnCommit
 from .attempts import Attempt
@@ -171,14 +172,44 @@ class TurnRunner:
         turn.consumed = [each.id for each in turn.claim.messages if each.id not in left]
 
     def _deliver(self, turns: list[Turn], now: datetime) -> None:
-        while waiting := {turn.claim.id: turn for turn in turns if self._open_queues(turn)}:
-            most = max(len(turn.dequeued) for turn in waiting.values())
-            queued = claims.load_queued(
-                {instance: self._open_queues(turn) for instance, turn in waiting.items()},
-                limit=QUEUED_AT_ONCE + most,
-                using=self._using,
-            )
-            turns = [turn for turn in waiting.values() if self._give(turn, queued.get(turn.claim.id, ()), now)]
+        """Give queued messages and items of streams to the code that waits for them, until there is nothing for any."""
+        while turns:
+            fed = self._deliver_queued(turns, now) | self._deliver_items(turns, now)
+            turns = [turn for turn in turns if turn.claim.id in fed]
+
+    def _deliver_queued(self, turns: list[Turn], now: datetime) -> set[int]:
+        waiting = {turn.claim.id: turn for turn in turns if self._open_queues(turn)}
+        if not waiting:
+            return set()
+        most = max(len(turn.dequeued) for turn in waiting.values())
+        queued = claims.load_queued(
+            {instance: self._open_queues(turn) for instance, turn in waiting.items()},
+            limit=QUEUED_AT_ONCE + most,
+            using=self._using,
+        )
+        return {pk for pk, turn in waiting.items() if self._give(turn, queued.get(pk, ()), now)}
+
+    def _deliver_items(self, turns: list[Turn], now: datetime) -> set[int]:
+        reading = {turn.claim.id: turn for turn in turns if self._open_reads(turn)}
+        if not reading:
+            return set()
+        wanted = {pk: self._open_reads(turn) for pk, turn in reading.items()}
+        stored = streams.load_items(wanted, using=self._using)
+        return {pk for pk, turn in reading.items() if self._give_items(turn, stored[pk], now)}
+
+    def _open_reads(self, turn: Turn) -> Sequence[OpenRead]:
+        return turn.execution.open_reads() if turn.execution is not None and turn.failure is None else ()
+
+    def _give_items(self, turn: Turn, stored: Mapping[str, Sequence[StoredItem]], now: datetime) -> bool:
+        """Deliver items of streams. Returns: whether there may be more for the turn."""
+        if turn.execution is None:
+            return False
+        received = self._engine(turn, turn.execution.receive, stored, now=now, most=streams.READ_AT_ONCE)
+        if received is None:
+            return False
+        events, again = received
+        turn.events += events
+        return again
 
     def _open_queues(self, turn: Turn) -> frozenset[str]:
         return turn.execution.open_queues() if turn.execution is not None and turn.failure is None else frozenset()

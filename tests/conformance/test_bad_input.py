@@ -82,6 +82,11 @@ BY_ID = {
     "complete_promise": ("promise",),
     "fail_promise": ("promise", "no"),
     "get_promise": ("promise",),
+    "list_streams": (),
+    "read_stream": ("orders",),
+    "send_to_stream": ("orders", 1),
+    "close_stream": ("orders",),
+    "item_type": ("orders",),
     "retry_instance": (),
     "fork_instance": ("copy",),
     "delete_instance": (),
@@ -119,6 +124,7 @@ def test_the_methods_that_take_an_id_are_all_here(client):
     assert own - {"start_orchestration", "start_orchestration_versioned", "start_definition"} == {
         *BY_ID,
         "get_kv_value_typed",
+        "open_stream",  # It looks at nothing yet.
         "wait_for_kv_value_typed",
         "list_requests",  # A filter there.
     }

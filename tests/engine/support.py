@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 from django_durable.engine import events
 from django_durable.engine.checkpoint import CompiledFunction
@@ -20,9 +20,11 @@ from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
 from django_durable.engine.events import TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
 from django_durable.engine.loop import OrchestrationFuture, OrchestrationLoop
+from django_durable.engine.ports import Port, ports_of, provided_names
 from django_durable.engine.program import Limits
 from django_durable.engine.replay import Execution, QueuedMessage
 from django_durable.engine.retry import RetryPolicy
+from django_durable.engine.streamfacts import StoredItem
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -77,8 +79,13 @@ class Callee:
         return self.codec.encode(value)
 
     def decode_call(self, payload: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        takes_input = len(inspect.signature(self.function).parameters) > 1
+        signature = inspect.signature(self.function)
+        takes_input = len(signature.parameters) - len(provided_names(signature)) > 1
         return ((self.codec.decode(payload),) if takes_input else ()), {}
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return ports_of(self.function, get_type_hints(self.function, include_extras=True))
 
     def encode_result(self, value: Any) -> str:
         return self.codec.encode(value)
@@ -160,6 +167,7 @@ class Host:
         self.now = START
         self.execution = Execution(self.environment)
         self.queue: list[QueuedMessage] = []
+        self.stored: dict[str, list[StoredItem]] = {}
         self.started = started(function.__name__, input, **(start or {}))
         self.turn(self.started, *first_turn)
 
@@ -167,7 +175,7 @@ class Host:
         return FakeEnvironment(*self._functions, limits=self._limits)
 
     def turn(self, *facts: Fact, after: timedelta = timedelta(milliseconds=10)) -> list[HistoryEvent]:
-        """Deliver facts, then queued messages, in one turn."""
+        """Deliver facts, then queued messages and items of streams, in one turn; then store what the code has sent."""
         self.now += after
         rebuilt = Execution.replay(self._environment(), self.history) if self._rebuild else None
         queue = list(self.queue)
@@ -177,13 +185,45 @@ class Host:
             rebuilt.close()
         assert not [text for text in self.environment.logged if "Exception in callback" in text]
         self.history += new
+        for event in new:
+            match event.fact:
+                case events.StreamItemSent(name=name, payload=payload):
+                    self.store(name, payload)
+                case events.StreamEnded(name=name, reason=reason):
+                    self.store(name, json.dumps(reason), closes=True)
         return new
+
+    def store(self, name: str, *payloads: str, closes: bool = False) -> None:
+        """Append items to a stream, without a turn."""
+        found = self.stored.setdefault(name, [])
+        found += [StoredItem(len(found) + n, each, closes) for n, each in enumerate(payloads, 1)]
+
+    def send(self, name: str, *values: Any) -> list[HistoryEvent]:
+        self.store(name, *map(json.dumps, values))
+        return self.turn(events.StreamAppended(name=name))
+
+    def close(self, name: str, reason: str | None = None) -> list[HistoryEvent]:
+        self.store(name, json.dumps(reason), closes=True)
+        return self.turn(events.StreamAppended(name=name))
+
+    def sent(self, name: str) -> list[Any]:
+        """Return what is stored of a stream, without its end."""
+        return [json.loads(each.payload) for each in self.stored.get(name, ()) if not each.closes]
 
     def _run(self, execution: Execution, facts: Sequence[Fact], queue: list[QueuedMessage]) -> list[HistoryEvent]:
         new = execution.advance(facts, now=self.now)
         delivered, taken = execution.deliver(queue, now=self.now)
         queue[:] = [each for each in queue if each not in taken]
-        return new + delivered
+        return new + delivered + self._read(execution)
+
+    def _read(self, execution: Execution) -> list[HistoryEvent]:
+        new: list[HistoryEvent] = []
+        again = True
+        while again and (reads := execution.open_reads()):
+            stored = {each.name: self.stored.get(each.name, []) for each in reads}
+            received, again = execution.receive(stored, now=self.now, most=1000)
+            new += received
+        return new
 
     def of(self, kind: type[Fact]) -> list[Any]:
         """Return the facts of one kind in the history, oldest first."""

@@ -28,6 +28,10 @@ EXAMPLES: list[Command] = [
         name="n", promise_id="p", answered_as=As(JsonCodec()), question="1", assignee="a", deadline_ms=5
     ),
     commands.WithdrawPromise(created_seq=2),
+    commands.SubscribeStream(name="s", after=3, mode="read", limit=100, opens=True),
+    commands.UnsubscribeStream(subscribed_seq=2),
+    commands.SendToStream(name="s", payload="1"),
+    commands.EndStream(name="s", reason="r"),
     commands.ScheduleSubOrchestration(
         name="n", version="1.0.0", input="1", requested_version="1.0.0", requested_instance_id="c"
     ),
@@ -64,6 +68,8 @@ def test_every_fact_is_recorded_of_a_command_or_comes_from_outside() -> None:
         "ExternalEvent",
         "EventEnqueued",
         "QueueEventDelivered",
+        "StreamAppended",
+        "StreamItemsReceived",
         "SubOrchestrationCompleted",
         "SubOrchestrationFailed",
         "PromiseCompleted",
@@ -97,6 +103,7 @@ def test_each_compared_field_that_differs_is_told_apart(command: Command, name: 
         (commands.ScheduleSubOrchestration(name="n", version="1.0.0", input="1"), {"version": "2.0.0"}),
         (commands.FailOrchestration(failure=FAILURE), {"failure": Failure("KeyError", "line 9")}),
         (commands.EndCanceled(output="1"), {"reason": "another"}),
+        (commands.EndStream(name="s"), {"reason": "line 9"}),
     ],
     ids=lambda each: type(each).__name__,
 )
@@ -142,6 +149,7 @@ CANCELABLE = {
     "SubscribeExternal": events.ExternalSubscriptionCanceled(subscribed_seq=7),
     "CreatePromise": events.PromiseWithdrawn(created_seq=7),
     "SubscribeQueue": events.QueueSubscriptionCanceled(subscribed_seq=7),
+    "SubscribeStream": events.StreamSubscriptionCanceled(subscribed_seq=7),
     "ScheduleSubOrchestration": events.SubOrchestrationCancelRequested(scheduled_seq=7, instance_id=""),
 }
 

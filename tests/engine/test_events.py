@@ -22,6 +22,7 @@ from django_durable.engine.events import (
     StoredValue,
     fact_from_columns,
 )
+from django_durable.engine.streamfacts import StreamedItem
 
 from .support import START
 
@@ -156,6 +157,21 @@ LAYOUTS: list[tuple[Fact, tuple[Any, ...]]] = [
     (events.KeyValueSet(key="k", value="1"), ("k", None, "1", None)),
     (events.KeyValueCleared(key="k"), ("k", None, None, None)),
     (events.KeyValuesCleared(keys=("a", "b")), (None, None, None, '{"keys":["a","b"]}')),
+    (events.StreamSubscribed(name="s"), ("s", None, None, None)),
+    (
+        events.StreamSubscribed(name="s", after=3, mode="follow", limit=1, opens=True),
+        ("s", None, None, '{"after":3,"mode":"follow","limit":1,"opens":true}'),
+    ),
+    (events.StreamSubscriptionCanceled(subscribed_seq=2), (None, 2, None, None)),
+    (
+        events.StreamItemsReceived(
+            name="s", subscribed_seq=2, items=(StreamedItem(4, '"a"'),), position=5, ended=True, reason="r"
+        ),
+        ("s", 2, None, '{"items":[[4,"\\"a\\""]],"position":5,"ended":true,"reason":"r"}'),
+    ),
+    (events.StreamItemSent(name="s", payload="1"), ("s", None, "1", None)),
+    (events.StreamEnded(name="s", reason="r"), ("s", None, None, '{"reason":"r"}')),
+    (events.StreamAppended(name="s"), ("s", None, None, None)),
 ]
 
 
@@ -179,6 +195,13 @@ def test_the_defaults_are_those_that_stored_histories_leave_out() -> None:
         "ActivityCompleted.attempt": 1,
         "ActivityFailed.attempt": 1,
         "ActivityFailed.timed_out": False,
+        "StreamSubscribed.after": 0,
+        "StreamSubscribed.mode": "read",
+        "StreamSubscribed.limit": 100,
+        "StreamSubscribed.opens": False,
+        "StreamItemsReceived.items": (),
+        "StreamItemsReceived.position": 0,
+        "StreamItemsReceived.ended": False,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,11 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from django_durable import Provided, Signal, SignalInterrupt, Stream, StreamClosed, StreamWriter
 from django_durable.engine import events
 from django_durable.engine.errors import ActivityError, Failure, OutcomeError
 from django_durable.engine.events import Fact, HistoryEvent, OrchestrationContinuedAsNew
 from django_durable.engine.loop import CancelledError
 from django_durable.engine.replay import Execution, QueuedMessage
+from django_durable.engine.streamfacts import StreamedItem
 
 from .support import START, STYLES, FakeEnvironment, arrivals, in_style, started
 
@@ -129,6 +132,33 @@ def asks(ctx):
     return told
 
 
+def relays(ctx, rounds, orders: Stream[int] = Provided, out: StreamWriter[Any] = Provided):
+    log = []
+    for _ in range(3):
+        now = yield orders.next(block=False)
+        try:
+            found = yield ctx.race(orders.next(limit=2), ctx.schedule_timer(500))
+        except StreamClosed as closed:
+            yield out.close(closed.reason)
+            return log
+        log.append([list(now), found["index"]])
+        yield out.send(log[-1])
+    if (rounds or 0) < 3:
+        yield ctx.continue_as_new((rounds or 0) + 1)
+    yield out.close()
+
+
+def stoppable(ctx, stop: Signal[int] = Provided, pause: Signal[int] = Provided(policy="fifo")):
+    log = []
+    for name in ("a", "b", "c"):
+        try:
+            log.append((yield stop.guard(ctx.all([ctx.schedule_activity(name), pause.guard(ctx.run(name))]))))
+        except SignalInterrupt as interrupt:
+            log.append([interrupt.name, interrupt.value])
+    log.append((yield pause.wait()))
+    return log
+
+
 # Orchestrations of plain asyncio.
 
 
@@ -169,6 +199,25 @@ async def noted(ctx, log, name):
         ctx.set_kv_value(name, len(log))
 
 
+async def interrupted(ctx, orders: Stream[int] = Provided, stop: Signal[int] = Provided):
+    log = []
+
+    async def consume(name):
+        while True:
+            try:
+                async with stop:
+                    async for order in orders.filter(lambda n: n != 3):
+                        log.append([name, order, await ctx.run(name, order)])
+                return "ended"
+            except SignalInterrupt as interrupt:
+                log.append([name, interrupt.value])
+                if len(log) > 5:
+                    raise
+
+    ended = await asyncio.gather(consume("a"), consume("b"), return_exceptions=True)
+    return [log, list(map(str, ended))]
+
+
 async def workers(ctx):
     queue, results, lock = asyncio.Queue(), [], asyncio.Lock()
 
@@ -193,11 +242,11 @@ async def workers(ctx):
 
 TOLD = [
     (in_style(each, style), style)
-    for each in (fan_out, races, entries, mailbox, compensates, forgets, asks)
+    for each in (fan_out, races, entries, mailbox, compensates, forgets, asks, relays, stoppable)
     for style in STYLES
 ]
-STORIES = [story for story, _ in TOLD] + [first_completed, groups, workers]
-NAMES = [f"{story.__name__}-{style}" for story, style in TOLD] + ["first_completed", "groups", "workers"]
+STORIES = [story for story, _ in TOLD] + [first_completed, groups, interrupted, workers]
+NAMES = [f"{story.__name__}-{style}" for story, style in TOLD] + ["first_completed", "groups", "interrupted", "workers"]
 REWOUND = events.OrchestrationRewound(
     copied_from="other", copied_execution=3, instance_id="again", execution=7, seed="new", parent_instance_id="p"
 )
@@ -232,13 +281,15 @@ def picked(execution: Execution, history: list[HistoryEvent], pick: int) -> Fact
         return events.OrchestrationCancelRequested(reason="chance")
     if pick == 9_998:
         return REWOUND
-    options = [fact for seq, _ in execution.waiting_for() for fact in answers(history[seq - 1].fact, seq, pick)]
+    options = [
+        fact for seq, _ in execution.waiting_for() for fact in answers(history[seq - 1].fact, seq, pick, len(history))
+    ]
     if pick:
         options.append(events.ExternalEvent(name="e", payload=str(pick)))
     return options[pick % len(options)] if options else None
 
 
-def answers(command: Fact, seq: int, pick: int) -> Iterator[Fact]:
+def answers(command: Fact, seq: int, pick: int, length: int) -> Iterator[Fact]:
     payload, failure = json.dumps(pick % 7), Failure("ValueError", f"no {pick % 7}")
     match command:
         case events.ActivityScheduled():
@@ -260,6 +311,23 @@ def answers(command: Fact, seq: int, pick: int) -> Iterator[Fact]:
             yield events.ExternalEvent(name=name, payload=payload)
         case events.QueueSubscribed(queue=queue):
             yield events.QueueEventDelivered(queue=queue, subscribed_seq=seq, payload=payload)
+        case events.StreamSubscribed(name=name, after=after, mode=mode):
+            told = received(name, seq, after + 2 * length, pick, payload if mode != "peek" or pick % 2 else None)
+            # The end of a signal's stream would be told again and again, and changes nothing.
+            yield replace(told, ended=False, reason=None) if mode == "follow" else told
+
+
+def received(name: str, seq: int, position: int, pick: int, payload: str | None) -> events.StreamItemsReceived:
+    """Return what a read is told; positions grow with the history."""
+    items = () if payload is None else (StreamedItem(position, payload), StreamedItem(position + 1, payload))
+    return events.StreamItemsReceived(
+        name=name,
+        subscribed_seq=seq,
+        items=items[: 1 + pick % 2],
+        position=position + pick % 2 if items else position - 1,
+        ended=bool(items) and pick % 11 == 1,
+        reason="no more" if items and pick % 22 == 1 else None,
+    )
 
 
 def law(test: Callable[..., None]) -> Callable[..., None]:
@@ -356,5 +424,5 @@ def test_the_drives_reach_what_the_law_is_about() -> None:
             for history in Drive(story, picks, step=timedelta(milliseconds=70)).histories:
                 kinds |= {each.kind for each in history}
 
-    never = {"EventEnqueued", "OrchestrationTerminated", "SubOrchestrationCancelRequested"}
+    never = {"EventEnqueued", "StreamAppended", "OrchestrationTerminated", "SubOrchestrationCancelRequested"}
     assert set(events.FACTS) - kinds <= never

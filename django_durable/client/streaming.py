@@ -1,0 +1,187 @@
+"""Streams from outside: reading from any position, sending, closing. Signals are sent in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, overload
+
+from ..engine.durations import Duration
+from ..engine.errors import InvalidArgument, NotRegistered
+from ..engine.streams import reason_text
+from ..store import queries, streams
+from ..store.streams import PageRecord, StreamRecord
+from .base import ClientBase
+from .openstreams import AsyncStreamReader, AsyncStreamSender, StreamReader, StreamSender
+from .twins import twin, waits
+from .waits import Wait
+
+LARGEST_POSITION = 2**63 - 1
+MOST_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamItem:
+    """One item of a stream, decoded. Reading on from its position gives what comes after it."""
+
+    position: int
+    value: Any
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPage:
+    """Items of a stream, and the position to read on from. `ended` says that nothing follows, `reason` why, if told."""
+
+    items: tuple[StreamItem, ...]
+    position: int
+    ended: bool
+    reason: str | None
+
+
+class Streaming(ClientBase):
+    """The methods that read and write streams. A stream that nothing was sent on yet is empty."""
+
+    def list_streams(self, instance_id: str) -> list[StreamRecord]:
+        """Return the streams of an instance, by name. Raises: InstanceNotFound."""
+        return streams.streams_of(self._checked_id(instance_id), using=self.using)
+
+    @waits
+    def read_stream(
+        self, instance_id: str, name: str, *, after: int = 0, limit: int = 100, type: Any = None, timeout: Duration = 0
+    ) -> Wait[PageRecord, StreamPage]:
+        """Return the items after a position, waiting for one where there is none yet.
+
+        Args:
+            after: The position of the last item seen; 0 reads from the beginning.
+            type: What items are decoded as; by default what the orchestration's parameter of that name says.
+            timeout: `timedelta`, or int milliseconds; zero does not wait.
+        Returns: an empty page where the time was over.
+        Raises: InstanceNotFound, InvalidArgument, PayloadError. WaitInsideTransaction.
+        """
+        instance_id, name, using = self._checked_id(instance_id), self._checked_name(name, "stream name"), self.using
+        checked_count(after, "after", 0, LARGEST_POSITION)
+        checked_count(limit, "limit", 1, MOST_AT_ONCE)
+        decode = self._item_decoder(instance_id, name, type)
+
+        def page(record: PageRecord) -> StreamPage:
+            return StreamPage(
+                items=tuple(
+                    StreamItem(position=each.position, value=decode(each.payload), created_at=each.created_at)
+                    for each in record.items
+                ),
+                position=record.position,
+                ended=record.ended,
+                reason=record.reason,
+            )
+
+        return Wait(
+            lambda: streams.page_of(instance_id, name, after=after, limit=limit, using=using),
+            lambda record: (page(record),) if record.items or record.ended else None,
+            page,
+            timeout=timeout,
+            using=using,
+        )
+
+    def send_to_stream(self, instance_id: str, name: str, *values: Any) -> int:
+        """Append items to a stream, or send a signal; the instance may not have started or opened it yet.
+
+        Other senders on this stream wait until the caller's transaction, if there is one, has ended.
+        Returns: the position of the last item.
+        Raises:
+            InstanceNotFound.
+            IllegalTransition: the instance has finished.
+            StreamClosed.
+            PayloadError, InvalidArgument: the argument that the message names. Nothing was written.
+        """
+        what = f"The item for stream {self._checked_name(name, 'stream name')!r}"
+        if not values:
+            raise InvalidArgument("There is nothing to send. Give one value or more; None is one.")
+        payloads = [self.registry.codec.encode(value, what) for value in values]
+        return streams.append(self._checked_id(instance_id), name, payloads, now=self._clock(), using=self.using)
+
+    def close_stream(self, instance_id: str, name: str, reason: str | BaseException | None = None) -> None:
+        """End a stream: its readers get what is there, then its end. With a reason they raise StreamClosed.
+
+        Raises: as `send_to_stream`.
+        """
+        text = self.registry.codec.plain.encode(reason_text(reason))
+        self._checked_name(name, "stream name")
+        streams.append(self._checked_id(instance_id), name, [], reason=text, now=self._clock(), using=self.using)
+
+    @overload
+    def open_stream(
+        self, instance_id: str, name: str, mode: Literal["r"] = "r", *, type: Any = None, after: int = 0
+    ) -> StreamReader[Any]: ...
+    @overload
+    def open_stream(self, instance_id: str, name: str, mode: Literal["w"]) -> StreamSender[Any]: ...
+    def open_stream(
+        self, instance_id: str, name: str, mode: str = "r", *, type: Any = None, after: int = 0
+    ) -> StreamReader[Any] | StreamSender[Any]:
+        """Open a stream by name, to read it (`"r"`) or to send on it (`"w"`), before or after its instance has.
+
+        Raises: InvalidArgument. What it returns raises the same as `read_stream` and `send_to_stream`.
+        """
+        instance_id, name = self._checked_id(instance_id), self._checked_name(name, "stream name")
+        if _checked_mode(mode) == "w":
+            return StreamSender(self, instance_id, name)
+        return StreamReader(self, instance_id, name, type, checked_count(after, "after", 0, LARGEST_POSITION))
+
+    @overload
+    async def aopen_stream(
+        self, instance_id: str, name: str, mode: Literal["r"] = "r", *, type: Any = None, after: int = 0
+    ) -> AsyncStreamReader[Any]: ...
+    @overload
+    async def aopen_stream(self, instance_id: str, name: str, mode: Literal["w"]) -> AsyncStreamSender[Any]: ...
+    async def aopen_stream(
+        self, instance_id: str, name: str, mode: str = "r", *, type: Any = None, after: int = 0
+    ) -> AsyncStreamReader[Any] | AsyncStreamSender[Any]:
+        """Async twin of `open_stream`: what it returns is awaited, and iterated with `async for`."""
+        instance_id, name = self._checked_id(instance_id), self._checked_name(name, "stream name")
+        if _checked_mode(mode) == "w":
+            return AsyncStreamSender(self, instance_id, name)
+        return AsyncStreamReader(self, instance_id, name, type, checked_count(after, "after", 0, LARGEST_POSITION))
+
+    def item_type(self, instance_id: str, name: str) -> Any:
+        """Return what the orchestration of an instance says that a stream's items are, Any where it says nothing.
+
+        Raises: InstanceNotFound.
+        """
+        record = queries.status_of(self._checked_id(instance_id), using=self.using)
+        try:
+            ports = self.registry.get_orchestration(record.orchestration, record.version).ports
+        except (NotRegistered, InvalidArgument):
+            return Any
+        return next((port.type for port in ports if port.name == name), Any)
+
+    def _item_decoder(self, instance_id: str, name: str, type: Any) -> Callable[[str], Any]:
+        found = [] if type is None else [type]
+
+        def decode(payload: str) -> Any:
+            if not found:
+                found.append(self.item_type(instance_id, name))
+            return self._decoded(payload, found[0])
+
+        return decode
+
+    alist_streams = twin(list_streams)
+    aread_stream = twin(read_stream)
+    asend_to_stream = twin(send_to_stream)
+    aclose_stream = twin(close_stream)
+    aitem_type = twin(item_type)
+
+
+def checked_count(value: object, what: str, least: int, most: int) -> int:
+    """Return a whole number. Raises: InvalidArgument: it is none, or out of bounds."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InvalidArgument(f"{what} is {value!r:.80}, expected a whole number from {least:,} to {most:,}.")
+    return value
+
+
+def _checked_mode(mode: object) -> str:
+    if mode == "r":
+        return "r"
+    if mode == "w":
+        return "w"
+    raise InvalidArgument(f"mode is {mode!r:.80}, expected 'r' to read or 'w' to send.")

@@ -1,0 +1,353 @@
+"""Streams: appending items, by turns and by anybody else, and reading them.
+
+Whoever appends first updates the row of the stream, and so locks it until the commit: positions become visible in their
+order, and a reader that goes on after the last position it has seen misses nothing. A turn takes these locks after
+those of its instances, in the order of instance and name.
+
+The code of an instance is told by a message, once it has begun to read (`awaited`). The turn that begins locks the
+stream, too, and tells itself of what was appended between its look and its commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..conf import settings
+from ..engine import events
+from ..engine.errors import InstanceNotFound, LeaseLost, StreamClosed
+from ..engine.events import Fact, Payload
+from ..engine.states import TERMINAL, RuntimeStatus
+from ..engine.streamfacts import OpenRead, StoredItem
+from ..models import ActivityTask, Instance, Stream, StreamItem
+from . import sql, wakeups
+from .inbox import Delivery, deliver
+from .instances import target_of
+from .records import TaskKey
+from .transactions import write_transaction
+
+READ_AT_ONCE = 1000
+"""Items loaded per read and round."""
+
+STREAMS_PER_QUERY = 100
+
+_ITEM = (
+    *("instance_id", "stream", "position", "payload", "closes"),
+    *("execution_number", "source_seq", "created_at"),
+)
+
+
+class Appended(NamedTuple):
+    """An item before it has a position: the event or activity that sent it, None where somebody outside did."""
+
+    payload: Payload
+    closes: bool
+    execution_number: int | None
+    source_seq: int | None
+    created_at: Any
+
+
+@dataclass(slots=True)
+class StreamWrite:
+    """What is written of one stream. `opens`: its code reads it from now on, and has seen it up to `seen`."""
+
+    items: list[Appended] = field(default_factory=list)
+    opens: bool = False
+    seen: int = 0
+
+
+class StreamState(NamedTuple):
+    """The row of a stream after an append."""
+
+    last_position: int
+    closed_at: int | None
+    awaited: bool
+
+
+class StreamWrites(dict[tuple[int, str], StreamWrite]):
+    """What turns write, by instance and stream."""
+
+    def add(self, instance: int, execution: int, seq: int, fact: Fact, at: Any) -> None:
+        """Gather what one event writes; reads that go on write nothing."""
+        match fact:
+            case events.StreamItemSent(name=name, payload=payload):
+                self._of(instance, name).items.append(Appended(payload, False, execution, seq, at))
+            case events.StreamEnded(name=name, reason=reason):
+                self._of(instance, name).items.append(Appended(json.dumps(reason), True, execution, seq, at))
+            case events.StreamSubscribed(name=name, after=after, opens=True):
+                write = self._of(instance, name)
+                write.opens, write.seen = True, max(write.seen, after)
+            case events.StreamItemsReceived(name=name, position=position) if (instance, name) in self:
+                self[instance, name].seen = position
+
+    def _of(self, instance: int, name: str) -> StreamWrite:
+        return self.setdefault((instance, name), StreamWrite())
+
+
+def write(connection: BaseDatabaseWrapper, writes: StreamWrites, ended: Collection[int]) -> list[Delivery]:
+    """Write what turns do to streams; two statements, none where they do nothing.
+
+    Args:
+        ended: Instances whose code is not told any more.
+    Returns: what has to be told to code that reads.
+    Writes: Stream, StreamItem; in the transaction that is open.
+    """
+    if not writes:
+        return []
+    states = _append(connection, writes)
+    return [
+        Delivery(pk, events.StreamAppended(name=name))
+        for (pk, name), written in writes.items()
+        if (state := states[pk, name]).awaited and pk not in ended and state.last_position > written.seen
+    ]
+
+
+def _append(
+    connection: BaseDatabaseWrapper, writes: Mapping[tuple[int, str], StreamWrite]
+) -> dict[tuple[int, str], StreamState]:
+    rows = []
+    for (pk, name), written in sorted(writes.items()):
+        closing = next((place for place, each in enumerate(written.items, 1) if each.closes), None)
+        rows.append((pk, name, len(written.items), closing, written.opens))
+    table = sql.table(Stream)
+    returned = sql.insert_rows(
+        connection,
+        Stream,
+        ("instance_id", "name", "last_position", "closed_at", "awaited"),
+        rows,
+        f"""
+        ON CONFLICT (instance_id, name) DO UPDATE
+        SET last_position = {table}.last_position + excluded.last_position,
+            closed_at = COALESCE({table}.closed_at, {table}.last_position + excluded.closed_at),
+            awaited = {table}.awaited OR excluded.awaited
+        RETURNING instance_id, name, last_position, closed_at, awaited
+        """,
+    )
+    states = {(pk, name): StreamState(last, closed, bool(awaited)) for pk, name, last, closed, awaited in returned}
+    sql.insert_rows(connection, StreamItem, _ITEM, [row for key in states for row in _items(key, writes, states)])
+    return states
+
+
+def _items(
+    key: tuple[int, str], writes: Mapping[tuple[int, str], StreamWrite], states: Mapping[tuple[int, str], StreamState]
+) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of a stream's new items; what comes behind its end is not stored."""
+    items, state = writes[key].items, states[key]
+    first = state.last_position - len(items) + 1
+    for position, item in enumerate(items, first):
+        if state.closed_at is None or position <= state.closed_at:
+            yield (*key, position, item.payload, item.closes, *item[2:])
+
+
+def append(
+    instance_id: str,
+    name: str,
+    payloads: Sequence[Payload],
+    *,
+    reason: Payload | None = None,
+    now: datetime,
+    using: str,
+) -> int:
+    """Append items from outside, and close the stream where there is a `reason` (JSON text, `null` for none).
+
+    Returns: the position of the last one.
+    Raises: InstanceNotFound. IllegalTransition: the instance has finished. StreamClosed. Nothing was written.
+    Writes: Stream, StreamItem, InboxMessage; in the transaction that is open, or one of its own. It locks the stream.
+    """
+    with write_transaction(using) as connection:
+        target = target_of(instance_id, action=f"send on stream {name!r} of", using=using)
+        at = sql.moment(connection, now)
+        items = _outside(payloads, reason, at)
+        state = _append_to(connection, target.id, name, items)
+        if state.awaited:
+            fact = events.StreamAppended(name=name)
+            deliver(connection, [Delivery(target.id, fact, visible_at=target.visible_at(now))], now)
+        wakeups.notify(using, work=state.awaited, instances=[target.id])
+        return state.last_position
+
+
+def append_from_activity(
+    key: TaskKey,
+    lease_token: int,
+    name: str,
+    payloads: Sequence[Payload],
+    *,
+    reason: Payload | None = None,
+    now: datetime,
+    using: str,
+) -> int:
+    """Append items that an activity sends, while it holds its lease.
+
+    Returns, raises, writes: as `append`. LeaseLost: it is somebody else's now, or was canceled; stop it.
+    """
+    with write_transaction(using) as connection:
+        held = sql.fetch(
+            connection,
+            f"""
+            SELECT 1 FROM {sql.table(ActivityTask)} t
+            WHERE instance_id = %s AND execution_number = %s AND seq = %s AND lease_token = %s
+              AND lease_owner IS NOT NULL {sql.lock_key(connection, of="t")}
+            """,
+            [*key, lease_token],
+        )
+        if not held:
+            raise LeaseLost("an activity task")
+        at = sql.moment(connection, now)
+        items = [
+            each._replace(execution_number=key.execution, source_seq=key.seq) for each in _outside(payloads, reason, at)
+        ]
+        state = _append_to(connection, key.instance, name, items)
+        if state.awaited:
+            deliver(connection, [Delivery(key.instance, events.StreamAppended(name=name))], now)
+        wakeups.notify(using, work=state.awaited, instances=[key.instance])
+        return state.last_position
+
+
+def _outside(payloads: Sequence[Payload], reason: Payload | None, at: Any) -> list[Appended]:
+    items = [Appended(payload, False, None, None, at) for payload in payloads]
+    return items if reason is None else [*items, Appended(reason, True, None, None, at)]
+
+
+def _append_to(connection: BaseDatabaseWrapper, pk: int, name: str, items: list[Appended]) -> StreamState:
+    """Append to one stream. Raises: StreamClosed: it was closed before."""
+    state = _append(connection, {(pk, name): StreamWrite(items)})[pk, name]
+    if state.closed_at is not None and state.closed_at <= state.last_position - len(items):
+        reason = _reason(connection, pk, name, state.closed_at)
+        raise StreamClosed(name, state.closed_at, reason)
+    return state
+
+
+def _reason(connection: BaseDatabaseWrapper, pk: int, name: str, position: int) -> str | None:
+    found = StreamItem.objects.using(connection.alias).filter(instance=pk, stream=name, position=position)
+    payload = found.values_list("payload", flat=True).first()
+    reason: str | None = None if payload is None else json.loads(payload)
+    return reason
+
+
+def count_sent(key: TaskKey, name: str, *, using: str) -> int:
+    """Count the items that an activity has sent on a stream so far, in all its attempts."""
+    sent = StreamItem.objects.using(using).filter(instance=key.instance, stream=name, closes=False)
+    return sent.filter(execution_number=key.execution, source_seq=key.seq).count()
+
+
+# Reading.
+
+
+def load_items(
+    wanted: Mapping[int, Iterable[OpenRead]], *, using: str | None = None
+) -> dict[int, dict[str, list[StoredItem]]]:
+    """Return up to `READ_AT_ONCE` items of each stream that is read, in order, after the position of its first read.
+
+    One query for up to `STREAMS_PER_QUERY` streams.
+    """
+    connection = connections[using or settings.DATABASE]
+    found: dict[int, dict[str, list[StoredItem]]] = {}
+    places: list[tuple[int, str, int]] = []
+    for pk, reads in wanted.items():
+        for read in reads:
+            if read.name not in found.setdefault(pk, {}):
+                found[pk][read.name] = []
+                places.append((pk, read.name, read.after))
+    one = f"""
+        SELECT * FROM (
+            SELECT instance_id, stream, position, payload, closes FROM {sql.table(StreamItem)}
+            WHERE instance_id = %s AND stream = %s AND position > %s ORDER BY position LIMIT {READ_AT_ONCE}
+        ) AS one
+    """
+    for start in range(0, len(places), STREAMS_PER_QUERY):
+        part = places[start : start + STREAMS_PER_QUERY]
+        rows = sql.fetch(
+            connection,
+            " UNION ALL ".join([one] * len(part)) + " ORDER BY 3",
+            [value for place in part for value in place],
+        )
+        for pk, name, position, payload, closes in rows:
+            found[pk][name].append(StoredItem(position, payload, bool(closes)))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRecord:
+    """A stream of an instance; the positions of its items are not above `last_position`."""
+
+    name: str
+    last_position: int
+    closed: bool
+    awaited: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """One item as it is stored; `payload` is JSON text."""
+
+    position: int
+    payload: Payload
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRecord:
+    """Items of a stream after a position, and whether it is at its end; `id` is the surrogate id of the instance.
+
+    `position` is what to read on from. A stream has ended where it was closed, for the `reason` if any, or where its
+    instance has; a page with the last items may not tell so yet.
+    """
+
+    id: int
+    runtime_status: RuntimeStatus
+    items: tuple[ItemRecord, ...]
+    position: int
+    ended: bool
+    reason: str | None
+
+
+def page_of(instance_id: str, name: str, *, after: int, limit: int, using: str) -> PageRecord:
+    """Return what comes after a position, by two queries. Raises: InstanceNotFound."""
+    instance = Instance.objects.using(using).filter(instance_id=instance_id).values_list("id", "runtime_status").first()
+    if instance is None:
+        raise InstanceNotFound(instance_id)
+    pk, status = instance
+    # Read after the status: an instance that had ended has nothing more to come.
+    rows = list(
+        StreamItem.objects.using(using)
+        .filter(instance=pk, stream=name, position__gt=after)
+        .order_by("position")
+        .values_list("position", "payload", "closes", "created_at")[: limit + 1]
+    )
+    closing = next((row for row in rows[:limit] if row[2]), None)
+    items = tuple(
+        ItemRecord(position=position, payload=payload, created_at=created_at)
+        for position, payload, closes, created_at in rows[:limit]
+        if not closes
+    )
+    return PageRecord(
+        id=pk,
+        runtime_status=RuntimeStatus(status),
+        items=items,
+        position=rows[:limit][-1][0] if rows else after,
+        ended=closing is not None or (status in TERMINAL and len(rows) <= limit),
+        reason=None if closing is None else json.loads(closing[1]),
+    )
+
+
+def streams_of(instance_id: str, *, using: str) -> list[StreamRecord]:
+    """Return the streams of an instance, by name, by one query. Raises: InstanceNotFound."""
+    rows = list(
+        Instance.objects.using(using)
+        .filter(instance_id=instance_id)
+        .order_by("streams__name")
+        .values_list("streams__name", "streams__last_position", "streams__closed_at", "streams__awaited")
+    )
+    if not rows:
+        raise InstanceNotFound(instance_id)
+    return [
+        StreamRecord(name=name, last_position=last, closed=closed is not None, awaited=awaited)
+        for name, last, closed, awaited in rows
+        if name is not None
+    ]
