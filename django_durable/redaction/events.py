@@ -12,7 +12,7 @@ from .hook import Redactor
 _NO_PAYLOADS = frozenset(
     {
         "instance_id", "parent_instance_id", "seed", "version", "requested_version", "tag", "session_id", "retry",
-        "worker_id", "copied_from", "keys",
+        "worker_id", "copied_from", "keys", "mode", "stream_positions",
     }
 )  # fmt: skip
 """Of what stands in the data of an event, that which the engine made or that names something. What is not here and is
@@ -39,6 +39,8 @@ def event_data(redactor: Redactor, kind: str, name: str | None, data: str) -> st
                 return [
                     [event, redactor.payload(payload, "ExternalEvent", event, "payload")] for event, payload in value
                 ]
+            case "items", list():
+                return [[position, redactor.payload(payload, kind, name, "payload")] for position, payload in value]
             case "custom_status", str():
                 return redactor.payload(value, "Instance", name, field)
             case _, None | bool() | int() | float():

@@ -15,7 +15,7 @@ from ..engine.events import ExternalEvent, Fact, TimerFired
 from ..engine.rewind import Rewind
 from ..engine.states import ExecutionStatus, Move, resumed_status, sources
 from ..models import ActivityTask, Execution, HistoryEvent, InboxMessage, Instance, KeyValue, Promise, QueuedEvent
-from . import sql
+from . import sql, streams
 from .effects import TASK, new_task
 from .inbox import Delivery, deliver
 from .promiserows import COLUMNS, expiry_of, new_promise
@@ -67,6 +67,7 @@ def write(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution], m
         [(e.instance, e.number, start.version, ExecutionStatus.RUNNING.value, start.input, at) for e, start in started],
     )
     _copy_histories(connection, executions)
+    _copy_streams(connection, executions)
     _restore_entries(connection, executions)
     _put_messages_back(connection, executions, at)
     _insert_tasks(connection, executions, now)
@@ -118,6 +119,15 @@ def _copy_histories(connection: BaseDatabaseWrapper, executions: Sequence[NewExe
         """,
         [sql.pack(_COPY, copies)],
     )
+
+
+def _copy_streams(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution]) -> None:
+    """Give a fork the streams of its source; an instance that is retried has its own, which its readers have seen."""
+    for each in executions:
+        source, number = each.copied_from
+        if source != each.instance:
+            again = [seq for seq, _ in each.rewind.activities]
+            streams.copy(connection, source, each.instance, number, each.rewind.kept, again)
 
 
 def _restore_entries(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution]) -> None:

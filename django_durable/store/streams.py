@@ -236,6 +236,48 @@ def count_sent(key: TaskKey, name: str, *, using: str) -> int:
     return sent.filter(execution_number=key.execution, source_seq=key.seq).count()
 
 
+def copy(
+    connection: BaseDatabaseWrapper, source: int, target: int, execution: int, kept: int, again: Sequence[int]
+) -> None:
+    """Give a forked instance the streams of its source, as they stood before the point that it goes on from.
+
+    What the outside had sent is there as a whole; of what code and activities sent, only that of the events it keeps.
+    Args:
+        kept: Events of `execution` that are copied.
+        again: Seqs of the activities that will run again.
+    Writes: Stream, StreamItem; in the transaction that is open.
+    """
+    sql.execute(
+        connection,
+        f"""
+        INSERT INTO {sql.table(Stream)} (instance_id, name, last_position, closed_at, awaited)
+        SELECT %s, name, last_position, NULL, awaited FROM {sql.table(Stream)} WHERE instance_id = %s
+        """,
+        [target, source],
+    )
+    redone = f"AND source_seq NOT IN ({sql.marks(again)})" if again else ""
+    sql.execute(
+        connection,
+        f"""
+        INSERT INTO {sql.table(StreamItem)} ({", ".join(_ITEM)})
+        SELECT %s, {", ".join(_ITEM[1:])} FROM {sql.table(StreamItem)}
+        WHERE instance_id = %s AND (source_seq IS NULL OR execution_number < %s
+              OR (execution_number = %s AND source_seq <= %s {redone}))
+        """,
+        [target, source, execution, execution, kept, *again],
+    )
+    sql.execute(
+        connection,
+        f"""
+        UPDATE {sql.table(Stream)} SET closed_at = (
+            SELECT MIN(position) FROM {sql.table(StreamItem)} i
+            WHERE i.instance_id = {sql.table(Stream)}.instance_id AND i.stream = {sql.table(Stream)}.name AND i.closes
+        ) WHERE instance_id = %s
+        """,
+        [target],
+    )
+
+
 # Reading.
 
 

@@ -11,10 +11,12 @@ from django_durable import (
     InstanceNotFound,
     InvalidArgument,
     Provided,
+    Stream,
     StreamClosed,
     StreamWriter,
 )
-from django_durable.models import Stream, StreamItem
+from django_durable.models import Stream as StreamRow
+from django_durable.models import StreamItem
 
 from .orchestrations import PAIRS
 from .stream_stories import speak_and_stumble, speak_at_once
@@ -194,7 +196,7 @@ def test_what_cannot_be_is_refused_and_nothing_written(waiting):
     ):
         with pytest.raises(InstanceNotFound):
             call("nobody")
-    assert not Stream.objects.exists()
+    assert not StreamRow.objects.exists()
 
 
 def test_streams_are_listed_by_name(waiting):
@@ -210,7 +212,7 @@ def test_streams_are_listed_by_name(waiting):
 def test_streams_are_deleted_with_their_instance(waiting):
     waiting.send_to_stream("one", "orders", 1)
     waiting.delete_instance("one", force=True)
-    assert not Stream.objects.exists()
+    assert not StreamRow.objects.exists()
     assert not StreamItem.objects.exists()
 
 
@@ -237,3 +239,42 @@ def test_a_turn_that_sends_costs_two_statements_more_however_much_it_sends(durab
     without = statements("quiet", None)
     assert without[0] == 0
     assert statements("loud", 1)[0] == statements("loud", 50)[0] >= 2
+
+
+def test_a_retry_reads_again_what_came_after_its_point_and_keeps_what_was_sent(retrying):
+    def story(ctx, orders: Stream[str] = Provided, done: StreamWriter[str] = Provided):
+        first = yield orders.next(limit=1)
+        yield done.send(first[0])
+        second = yield orders.next(limit=1)
+        yield ctx.schedule_activity("act", second[0])
+        return [*first, *second]
+
+    retrying.broken = {"b"}
+    retrying.start(retrying.define(story))
+    retrying.client.send_to_stream("one", "orders", "a", "b")
+    retrying.durable.run()
+    retrying.broken.clear()
+    retrying.retry()
+    assert retrying.output() == ["a", "b"]
+    assert values(retrying.client.read_stream("one", "done")) == ["a"]
+
+
+def test_a_fork_has_what_had_been_sent_by_then_and_goes_on_with_its_own(retrying):
+    def story(ctx, orders: Stream[str] = Provided, done: StreamWriter[str] = Provided):
+        first = yield orders.next(limit=1)
+        yield done.send(first[0])
+        event = yield ctx.wait_for_event("go")
+        yield done.send(event)
+        second = yield orders.next(limit=1)
+        return [*first, *second]
+
+    retrying.start(retrying.define(story))
+    retrying.client.send_to_stream("one", "orders", "a", "b")
+    retrying.durable.run()
+    retrying.client.raise_event("one", "go", "mine")
+    retrying.durable.run()
+    event = next(each for each in retrying.client.read_execution_history("one") if each.kind == "ExternalEvent")
+    retrying.client.fork_instance("one", "other", from_event=event.seq)
+    retrying.durable.run()
+    assert retrying.output("other") == ["a", "b"]
+    assert values(retrying.client.read_stream("other", "done")) == ["a", "mine"]

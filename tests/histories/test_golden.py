@@ -15,6 +15,7 @@ from tests.conformance import (  # noqa: F401 - registers the code
     orchestrations,
     promise_stories,
     step_stories,
+    stream_stories,
 )
 from tests.conformance.activities import registry
 

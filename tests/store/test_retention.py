@@ -160,7 +160,7 @@ def test_deletion_costs_the_same_statements_for_few_children_and_for_many(size):
     notifies = connection.vendor == "postgresql"
     with CaptureQueriesContext(connection) as captured:
         assert delete("root", force=True).instances_deleted == size + 1
-    assert len(captured) == 14 + notifies
+    assert len(captured) == 16 + notifies
 
 
 # bulk_deletion
