@@ -68,7 +68,7 @@ class InstanceBackend(OrchestrationBackend):
         standing = await self._wait(instance_id, None)
         if (event := standing.pauses_for()) is not None and standing.runtime_status not in SETTLED:
             raise PauseForEventException(event)
-        return await self._client.await_for_orchestration(instance_id, timeout=self._timeout)
+        return await self._client.await_for_output(instance_id, timeout=self._timeout)
 
     async def wait_for_event(self, instance_id: str, event_name: str) -> None:
         """Wait until the instance no longer waits for the event. Raises: InstanceNotFound, WaitTimeout."""
