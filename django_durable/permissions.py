@@ -28,6 +28,7 @@ class Right(Enum):
     VIEW_PAYLOAD = "view_payload", "view_payload"
     START = "start", "start_instance"
     SIGNAL = "signal", "signal_instance"
+    ANSWER = "answer", "answer_promise"
     CANCEL = "cancel", "cancel_instance"
     TERMINATE = "terminate", "terminate_instance"
     SUSPEND = "suspend", "suspend_instance"
@@ -73,7 +74,7 @@ class DurablePermissions:
         return self.has(user, Right.VIEW_PAYLOAD)
 
     def can_change(self, user: Any, instance: Permitted, right: Right) -> bool:
-        """Whether a user may signal, cancel, terminate, suspend and resume, retry and fork, prune or delete it."""
+        """Whether a user may signal, answer, cancel, terminate, suspend, resume, retry, fork, prune or delete it."""
         return self.has(user, right)
 
     def can_list(self, user: Any) -> bool:

@@ -6,6 +6,7 @@ Found by the admin's autodiscovery, so it is imported only where `django.contrib
 from __future__ import annotations
 
 from .instances import InstanceAdmin
+from .requests import RequestAdmin
 from .workers import SessionAdmin, WorkerAdmin
 
-__all__ = ["InstanceAdmin", "SessionAdmin", "WorkerAdmin"]
+__all__ = ["InstanceAdmin", "RequestAdmin", "SessionAdmin", "WorkerAdmin"]

@@ -21,7 +21,7 @@ from .. import redaction
 from ..client.viewing import client
 from ..engine.states import RuntimeStatus
 from ..models import STATUS_LABELS
-from ..permissions import current_permissions
+from ..permissions import DurablePermissions, current_permissions
 from .text import last_part
 
 OLDER, NEWER = "older", "newer"
@@ -59,16 +59,33 @@ class KeysetChangeList(ChangeList):
         self.newest = self.get_query_string() if place else None
         # A page may be short of those that the project's rules hide; how many there are is not told by any page.
         rules = current_permissions()
-        rows = redaction.shown([row for row in rows if rules.can_view(request.user, row)])
-        queued = client.count_queued_events([row.pk for row in rows])
-        for row in rows:
-            row.queued = queued.get(row.pk, 0)
+        rows = redaction.shown([row for row in rows if self.shows(rules, request.user, row)])
+        self.complete(rows)
         self.result_list = rows
         # What is known of the number of results: those on this page.
         self.result_count = self.full_result_count = len(rows)
         self.show_full_result_count = self.show_admin_actions = bool(rows)
         self.can_show_all = self.multi_page = False
         self.paginator = OnePage(rows, size)
+
+    def shows(self, rules: DurablePermissions, user: Any, row: Any) -> bool:
+        """Tell whether a user may see a row."""
+        raise NotImplementedError
+
+    def complete(self, rows: list[Any]) -> None:
+        """Give the rows of a page what they have beside their columns."""
+
+
+class InstanceChangeList(KeysetChangeList):
+    """Instances with the number of their queued events."""
+
+    def shows(self, rules: DurablePermissions, user: Any, row: Any) -> bool:
+        return rules.can_view(user, row)
+
+    def complete(self, rows: list[Any]) -> None:
+        queued = client.count_queued_events([row.pk for row in rows])
+        for row in rows:
+            row.queued = queued.get(row.pk, 0)
 
 
 class OnePage(Paginator):

@@ -81,7 +81,7 @@ class InstanceAdmin(GuardedAdmin):
         return super().get_queryset(request).using(client.using)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[changelist.KeysetChangeList]:
-        return changelist.KeysetChangeList
+        return changelist.InstanceChangeList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()

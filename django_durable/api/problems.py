@@ -27,6 +27,8 @@ CODES: Mapping[type[errors.DurableError], tuple[int, str]] = {
     errors.LimitExceeded: (400, "limit_exceeded"),
     errors.WaitTimeout: (408, "wait_timeout"),
     errors.WaitInsideTransaction: (409, "wait_inside_transaction"),
+    errors.PromiseNotFound: (404, "promise_not_found"),
+    errors.PromiseSettled: (409, "promise_settled"),
     errors.WrongDatabase: (409, "wrong_database"),
     errors.CallerError: (400, "bad_call"),
     errors.NotRegistered: (400, "not_registered"),
@@ -65,6 +67,11 @@ def _particulars(error: errors.DurableError) -> dict[str, Any]:
             return {"instance_id": error.instance_id, "found": error.found, "expected": list(error.expected)}
         case errors.InstanceNotFound() | errors.InstanceAlreadyExists():
             return {"instance_id": error.instance_id}
+        case errors.PromiseNotFound():
+            return {"instance_id": error.instance_id, "promise_id": error.promise_id}
+        case errors.PromiseSettled():
+            more = {"outcome": error.outcome, "settled_by": error.settled_by or ""}
+            return {"instance_id": error.instance_id, "promise_id": error.promise_id, **more}
         case errors.LimitExceeded():
             return {"found": error.found, "limit": error.limit}
     return {}

@@ -173,6 +173,22 @@ class MessageRequest(Asked):
     data = Anything(required=False)
 
 
+class RequestsQuery(Asked):
+    assignee = Text(max_length=NAME_LENGTH, required=False, help_text="Only those meant for them.")
+    instance_id = Text(max_length=INSTANCE_ID_LENGTH, required=False)
+    open = serializers.BooleanField(default=True, help_text="Only those that can still be answered.")
+    before = Whole(required=False, max_value=2**63 - 1, help_text="Only those with a smaller id, for the next page.")
+    limit = Whole(min_value=1, max_value=LARGEST_PAGE, default=PAGE_SIZE)
+
+
+class ResultRequest(Asked):
+    result = Anything(required=False, help_text="What fits the `answer` schema of the request.")
+
+
+class FailureRequest(Asked):
+    message = Text(max_length=LONGEST_REASON)
+
+
 class ReasonRequest(Asked):
     reason = Text(max_length=LONGEST_REASON, required=False, allow_null=True)
 

@@ -23,6 +23,7 @@ def in_path(name: str, description: str) -> OpenApiParameter:
 INSTANCE = in_path("instance_id", f"Id of the instance. {ENCODING}")
 KEY = in_path("key", f"KV key. {ENCODING}")
 QUEUE = in_path("queue", f"Name of the event queue. {ENCODING}")
+PROMISE = in_path("promise_id", "Id of the promise.")
 NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH, description="Number of the execution.")
 
 _MEANING = {

@@ -96,6 +96,32 @@ class Status(Shape):
         return instance.runtime_status in TERMINAL
 
 
+class PromiseShape(Shape):
+    """A promise, or a request where it has a question."""
+
+    id = serializers.IntegerField(help_text="For the next page of a list.")
+    instance_id = serializers.CharField()
+    orchestration = serializers.CharField()
+    promise_id = serializers.CharField()
+    name = serializers.CharField()
+    question = JsonText(allow_null=True)
+    answer = JsonText(allow_null=True, help_text="JSON Schema of the result.")
+    assignee = serializers.CharField(allow_blank=True)
+    is_open = serializers.BooleanField()
+    outcome = serializers.CharField(
+        allow_blank=True, help_text="Completed, Failed, Expired or Withdrawn; empty where there is none yet."
+    )
+    created_at = UtcMoment()
+    expires_at = UtcMoment(allow_null=True)
+    settled_at = UtcMoment(allow_null=True)
+    settled_by = serializers.CharField(allow_blank=True)
+
+
+class Requests(Shape):
+    results = PromiseShape(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Path of the next page.")
+
+
 class Summary(Shape):
     """An instance as a row of a list."""
 

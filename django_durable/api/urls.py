@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, register_converter
 from .converters import SlashedTextConverter, TextConverter
 from .longpoll import status
 from .stream import changes
-from .views import bulk, instances, operations, system
+from .views import bulk, instances, operations, promises, system
 from .views.base import APP_NAME
 
 register_converter(TextConverter, "durable_text")
@@ -30,6 +30,13 @@ def _of_instance(converter: str) -> list[URLPattern]:
             operations.MessagesView.as_view(),
             name="instance-enqueue",
         ),
+        path(
+            f"{base}promises/<durable_text:promise_id>/complete/",
+            promises.CompletionView.as_view(),
+            name="promise-complete",
+        ),
+        path(f"{base}promises/<durable_text:promise_id>/fail/", promises.FailureView.as_view(), name="promise-fail"),
+        path(f"{base}promises/<durable_text:promise_id>/", promises.PromiseView.as_view(), name="promise-detail"),
         path(f"{base}executions/<int:number>/", instances.ExecutionView.as_view(), name="instance-execution"),
         path(f"{base}status/", status, name="instance-status"),
         path(f"{base}changes/", changes, name="instance-changes"),
@@ -53,6 +60,7 @@ urlpatterns = [
     path("instances/", instances.InstancesView.as_view(), name="instance-list"),
     *_of_instance("durable_text"),
     *_of_instance("durable_slashed_text"),
+    path("requests/", promises.RequestsView.as_view(), name="request-list"),
     path("bulk/", bulk.BulkView.as_view(), name="bulk"),
     path("orchestrations/", system.OrchestrationsView.as_view(), name="orchestration-list"),
     path("workers/", system.WorkersView.as_view(), name="worker-list"),

@@ -116,7 +116,7 @@ def _opened(event: EventOutline, now: datetime, waits: Waits) -> Span | None:
         case "ExternalSubscribed":
             made = span(EVENTS, name)
             waits.events[name].append(made)
-        case "QueueSubscribed":
+        case "QueueSubscribed" | "PromiseCreated":
             made = waits.queues[event.seq] = span(EVENTS, name)
         case _:
             return None
@@ -151,9 +151,11 @@ def _close(event: EventOutline, waits: Waits) -> None:
         case "SubOrchestrationCancelRequested":
             if (child := waits.children.get(source)) is not None:
                 child.state = CANCELED
-        case "QueueEventDelivered":
+        case "QueueEventDelivered" | "PromiseCompleted":
             _end(waits.queues.pop(source, None), event, DONE)
-        case "QueueSubscriptionCanceled":
+        case "PromiseFailed" | "PromiseExpired":
+            _end(waits.queues.pop(source, None), event, FAILED)
+        case "QueueSubscriptionCanceled" | "PromiseWithdrawn":
             _end(waits.queues.pop(source, None), event, CANCELED)
         case "ExternalEvent":
             waiting = waits.events[event.name or ""]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..conf import settings
 from ..engine.events import HistoryEvent, Payload
@@ -16,6 +16,7 @@ from ..engine.spans import SpanRecord
 from ..redaction import current_hook, shown, shown_entries
 from ..store.filters import InstanceFilter
 from ..store.insight import Excerpt
+from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree, StatusRecord
 from . import Client
 from .surveying import Bounds, InstanceSurvey
@@ -54,6 +55,12 @@ class ViewingClient(Client):
     ) -> list[HistoryEvent]:
         """As `Client.read_execution_history`: what is stored, to be replayed and not shown. So is `read_pasts`."""
         return super().read_execution_history(instance_id, execution, after=after, limit=limit)
+
+    def get_promise(self, instance_id: str, promise_id: str) -> PromiseRecord:
+        return shown(super().get_promise(instance_id, promise_id))
+
+    def list_requests(self, **given: Any) -> list[PromiseRecord]:
+        return shown(super().list_requests(**given))
 
     def read_spans(self, instance_id: str, execution: int | None = None) -> list[SpanRecord]:
         return shown(super().read_spans(instance_id, execution), instance_id=instance_id)

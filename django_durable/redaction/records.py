@@ -12,9 +12,10 @@ from ..engine.errors import Difference
 from ..engine.events import HistoryEvent, Payload, fact_from_columns
 from ..engine.spans import SpanRecord
 from ..engine.verification import Mismatch
-from ..models import Instance
+from ..models import Instance, Promise
 from ..store import insight
 from ..store.changes import EventRecord
+from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
 from .events import columns, event_data, event_payload
 from .hook import Redactor
@@ -101,6 +102,19 @@ def _(record: Instance, redactor: Redactor) -> Instance:
     if record.blocked_reason is not None:
         made.blocked_reason = own.failure_text(record.blocked_reason, "Instance", record.orchestration)
     return made
+
+
+@shown_by.register
+def _(record: Promise, redactor: Redactor) -> Promise:
+    own, made = redactor.within(record.instance.instance_id), copy.copy(record)
+    made.question = own.optional(record.question, "PromiseCreated", record.name, "question")
+    return made
+
+
+@shown_by.register
+def _(record: PromiseRecord, redactor: Redactor) -> PromiseRecord:
+    question = redactor.within(record.instance_id).optional(record.question, "PromiseCreated", record.name, "question")
+    return replace(record, question=question)
 
 
 @shown_by.register

@@ -121,6 +121,11 @@ def list_requests(
     return _records(found.order_by("-id")[:limit])
 
 
+def named_or_of(found: QuerySet[models.Promise], term: str) -> QuerySet[models.Promise]:
+    """Return those that have a name, or are of an instance with that id."""
+    return found.filter(Q(name=term) | Q(instance__instance_id=term))
+
+
 OPEN = Q(outcome="", execution_number=F("instance__execution_number")) & ~Q(
     instance__runtime_status__in=sorted(TERMINAL)
 )

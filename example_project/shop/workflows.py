@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django_durable import ActivityError, CancelledError, OrchestrationContext, orchestration
+from django_durable import ActivityError, CancelledError, OrchestrationContext, PromiseExpired, orchestration
 
 from .activities import (
     Catalogue,
@@ -54,6 +54,26 @@ class Approval:
 
     approved: bool
     by: str
+
+
+@dataclass(frozen=True)
+class Goodwill:
+    """What somebody decides about a customer's complaint."""
+
+    voucher: int
+    reason: str
+    apologize: bool = True
+
+
+@orchestration
+def complaint(ctx: OrchestrationContext, customer: str, text: str) -> Steps[str]:
+    """Ask somebody of the staff what a complaint is worth. Shows: a question to a human with a deadline."""
+    question = {"customer": customer, "complaint": text}
+    try:
+        decision = yield ctx.request(question, Goodwill, name="complaint", assignee="staff", deadline=APPROVAL_DEADLINE)
+    except PromiseExpired:
+        return "Nobody had the time."
+    return f"A voucher of {decision.voucher} for {customer}: {decision.reason}"
 
 
 @orchestration

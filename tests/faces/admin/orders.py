@@ -54,6 +54,27 @@ def takes_anything(ctx, order: dict[str, Any]):
     yield
 
 
+@dataclass
+class Decision:
+    approved: bool
+    comment: str
+    limit: int | None = None
+    due: date | None = None
+
+
+@registry.orchestration("shop.asks")
+async def asks(ctx, question: Any = f"Ship {MARKUP}?", assignee: str | None = None):
+    decision = await ctx.request(question, Decision, name="shipping", assignee=assignee, deadline=HOUR)
+    return [decision.approved, decision.comment, decision.limit, str(decision.due)]
+
+
+@registry.orchestration("shop.asks_plainly")
+def asks_plainly(ctx):
+    number = yield ctx.request("How many?", int)
+    anything = yield ctx.request({"what": "else"})
+    return [number, anything]
+
+
 @registry.orchestration("shop.charges")
 def charges(ctx, order_id: int):
     return (yield ctx.schedule_activity(charge, order_id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django_durable import Registry
 from django_durable.permissions import DurablePermissions
 
@@ -38,6 +40,18 @@ def fails(ctx):
 @registry.orchestration("orders.parent")
 def parent(ctx):
     return (yield ctx.schedule_sub_orchestration_with_id(waits, f"{ctx.instance_id}-child"))
+
+
+@dataclass
+class Decision:
+    approved: bool
+    limit: int | None = None
+
+
+@registry.orchestration("orders.asks")
+async def asks(ctx):
+    decision = await ctx.request("Ship it?", Decision, name="shipping", assignee="ada")
+    return decision.approved
 
 
 @registry.orchestration("orders.repeats")

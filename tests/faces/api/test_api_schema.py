@@ -38,7 +38,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 def test_the_document_is_made_without_warnings_and_has_every_address(document) -> None:
     from django_durable.api.urls import urlpatterns
 
-    assert len(operations(document)) == 28
+    assert len(operations(document)) == 32
     assert len(document["paths"]) == len({each.name for each in urlpatterns})
 
 

@@ -59,6 +59,11 @@ def waits(ctx: Any) -> Any:
     return won
 
 
+@orchestration("commands.asks")
+def asks(ctx):
+    return (yield ctx.request("How many?", int))
+
+
 @orchestration("commands.charges")
 def charges(ctx: Any, order_id: int) -> Any:
     return (yield ctx.schedule_activity(charge, order_id))
