@@ -157,6 +157,12 @@ class Task(Generic[R]):
         await self
         await self._session.client.araise_event(self.instance_id, name, data)
 
+    async def open_stream(self, name: str, mode: str = "r", **options: Any) -> Any:
+        """Open one of its streams by name, to read it (`"r"`) or to send on it (`"w"`); see `client.aopen_stream`."""
+        await self
+        client: Any = self._session.client
+        return await client.aopen_stream(self.instance_id, name, mode, **options)
+
     async def verify(self) -> None:
         """Replay it against the code that is here; see `Session.verify`."""
         await self

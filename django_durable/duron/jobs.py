@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..engine.errors import InvalidArgument
+from .ports import Port
 from .standalone import ensure_django
 from .storage import LogStorage
 
@@ -82,6 +83,7 @@ class Job(Generic[R]):
         self._fn = fn
         self._session = Session(log, tracer=tracer)
         self._task: Task[R] | None = None
+        self._is_started = asyncio.Event()
 
     async def __aenter__(self) -> Job[R]:
         await self._session.__aenter__()
@@ -95,11 +97,13 @@ class Job(Generic[R]):
     async def start(self, *args: Any, **kwargs: Any) -> None:
         """Start it, or go on where it was."""
         self._task = self._session.start(self._fn, *args, **kwargs)
+        self._is_started.set()
         await self._task
 
     async def resume(self) -> None:
         """Go on with what was started before."""
         self._task = self._session.resume(self._fn)
+        self._is_started.set()
         await self._task
 
     async def wait(self) -> R:
@@ -112,6 +116,15 @@ class Job(Generic[R]):
         if self._task is None:
             raise InvalidArgument("The job is not started. Call `await job.start(...)` first.")
         return self._task
+
+    def open_stream(self, name: str, mode: str = "r") -> Port:
+        """Open one of its streams by name, to read it (`"r"`) or send on it (`"w"`), before it is started or after."""
+
+        async def opened() -> Any:
+            await self._is_started.wait()
+            return await self.task.open_stream(name, mode)
+
+        return Port(opened)
 
     async def complete_future(self, id: str, *, result: Any = None, exception: BaseException | None = None) -> None:
         """See `Task.complete_future`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, TypeVar
 
 from .. import session
 from ..engine.errors import PromiseNotFound
+from .ports import Port
 
 R = TypeVar("R")
 
@@ -26,6 +28,10 @@ class Task(session.Task[R]):
             await client.afail_promise(name, id, exception)
         else:
             await client.acomplete_promise(name, id, result)
+
+    def open_stream(self, name: str, mode: str = "r", **options: Any) -> Any:
+        """Open one of its streams by name; with `await` or without."""
+        return Port(functools.partial(super().open_stream, name, mode, **options))
 
     async def is_future_pending(self, id: str) -> bool:
         """Tell whether a promise is still to be settled; one that does not exist is not."""

@@ -34,3 +34,8 @@ def test_a_script_runs_each_effect_once_and_anew_only_after_its_log_is_deleted(t
         spans = database.execute("SELECT count(*) FROM django_durable_tracespan WHERE name = 'both'").fetchone()
     database.close()
     assert spans == (2,)
+
+
+def test_a_script_streams_in_both_directions_and_is_interrupted(tmp_path):
+    said = ["item 0", "item 1", "item 2", "[1, 3, 6] 6", "interrupted"]
+    assert run("streaming.py", tmp_path) == said
