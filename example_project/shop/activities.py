@@ -69,9 +69,12 @@ class Catalogue:
     rejected: int
 
 
-@activity(atomic=True)
+@activity(atomic=True, retry=RetryPolicy(max_attempts=5, initial=timedelta(milliseconds=100)))
 def publish_import(run_id: int, by: str) -> Catalogue:
-    """Replace the posters on sale by those of an import; what was ordered of the old ones stays, off sale."""
+    """Replace the posters on sale by those of an import; what was ordered of the old ones stays, off sale.
+
+    A poster that is ordered at this very moment is protected and undoes all of it; the next attempt lets it stay.
+    """
     on_sale = Poster.objects.exclude(run=run_id).filter(published=True)
     on_sale.filter(orders=None).delete()
     on_sale.update(published=False)
