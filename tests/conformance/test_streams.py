@@ -23,6 +23,12 @@ from .stream_stories import speak_and_stumble, speak_at_once
 from .test_verbs import completed
 
 
+@pytest.fixture(params=["gen", "aio"])
+def style(request):
+    """Not with checkpoints: those refuse streams."""
+    return request.param
+
+
 def values(page):
     return [item.value for item in page.items]
 
