@@ -1,4 +1,4 @@
-"""What a turn costs after many: `python -m benchmarks.checkpoints [--database sqlite]` prints JSON. Ours alone.
+"""What a turn costs after many: `python -m benchmarks.checkpoints [--database sqlite]` keeps JSON. Ours alone.
 
 The same loop, replayed and with checkpoints, waits for an event after `steps` steps of two events each. Then turns are
 measured, one event each: by a worker that has the execution in memory (`hot`), and by one that has nothing (`cold`).
@@ -8,7 +8,7 @@ Times are medians in ms, of the claim, the rebuilding, the code and the commit; 
 from __future__ import annotations
 
 import argparse
-import json
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -19,10 +19,11 @@ from typing import Any
 
 from .contestants import durable
 from .databases import Databases
+from .results import keep
 
 STEPS = (10, 1_000, 100_000)
 MODES = ("replay", "checkpoint")
-TURNS = 7
+TURNS = 5
 LEASE = timedelta(hours=1)
 WORKER = "benchmark"
 
@@ -41,6 +42,7 @@ def measure(mode: str, steps: int) -> dict[str, Any]:
     registry.orchestration("loop", mode=mode)(loop)  # type: ignore[call-overload]
     key = f"{mode}-{steps}"
     stored = _begun(registry, key, steps)
+    gc.collect()  # Of the history that it made.
     return {
         **stored,
         "hot_ms": _turns(registry, key, 1),
@@ -97,9 +99,10 @@ def _turns(registry: Any, key: str, hot_executions: int) -> float:
 
 
 @contextmanager
-def _project(vendor: str) -> Iterator[None]:
+def _project(vendor: str) -> Iterator[Databases]:
     with ExitStack() as stack:
-        durable.prepare(stack.enter_context(Databases(stack).fresh(vendor)))
+        databases = Databases(stack)
+        durable.prepare(stack.enter_context(databases.fresh(vendor)))
         from django.conf import settings
         from django.test.utils import override_settings
 
@@ -107,7 +110,7 @@ def _project(vendor: str) -> Iterator[None]:
         stack.enter_context(override_settings(DJANGO_DURABLE=longer))
         from django.db import connections
 
-        yield
+        yield databases
         connections.close_all()
 
 
@@ -116,10 +119,14 @@ def main() -> None:
     parser.add_argument("--database", default="postgresql", choices=("postgresql", "sqlite"))
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     options = parser.parse_args()
-    with _project(options.database):
-        figures = {str(steps): {mode: measure(mode, steps) for mode in MODES} for steps in options.steps}
-    json.dump({"name": "checkpoints", "database": options.database, "steps": figures}, sys.stdout, indent=1)
-    print()
+    with _project(options.database) as databases:
+        figures: dict[str, dict[str, Any]] = {}
+        for steps in options.steps:
+            figures[str(steps)] = {}
+            for mode in MODES:
+                figures[str(steps)][mode] = measure(mode, steps)
+                print(steps, mode, figures[str(steps)][mode], file=sys.stderr)
+        print(keep(f"checkpoints-{options.database}", databases, {"database": options.database, "steps": figures}))
 
 
 if __name__ == "__main__":
