@@ -164,11 +164,11 @@ def insert_rows(
     returns = "RETURNING" in suffix
     if one_writer(connection) and not returns:
         return _insert_one_by_one(connection, model, tuple(columns), values, suffix)
-    typed = _typed(model, tuple(columns))
-    packed = pack(typed, values)
+    kinds = typed(model, tuple(columns))
+    packed = pack(kinds, values)
     if len(packed) > HEAVY and not returns:
         return _insert_one_by_one(connection, model, tuple(columns), values, suffix)
-    given = rows(connection, "given", typed, len(values))
+    given = rows(connection, "given", kinds, len(values))
     # "WHERE TRUE" because SQLite would read ON CONFLICT as the ON of a join.
     statement = f"INSERT INTO {table(model)} ({', '.join(columns)}) SELECT * FROM {given} WHERE TRUE {suffix}"
     if returns:
@@ -192,7 +192,8 @@ def _insert_one_by_one(
 
 
 @lru_cache(maxsize=64)
-def _typed(model: type[Model], columns: tuple[str, ...]) -> str:
+def typed(model: type[Model], columns: tuple[str, ...]) -> str:
+    """Return columns of a model with their types, as `rows` takes them."""
     fields = {field.column: field.get_internal_type() for field in model._meta.concrete_fields}
     return ", ".join(f"{each} {_TYPES.get(fields[each], 'bigint')}" for each in columns)
 

@@ -12,11 +12,12 @@ from ..engine.errors import Failure, InstanceAlreadyExists, type_name
 from ..engine.states import ExecutionStatus
 from ..models import ActivityTask, Execution, InboxMessage, Instance
 from . import sql
+from .batch import GIVEN, Batch
 from .effects import Effects
 from .inbox import Delivery
 from .starts import NewInstance, insert_instances, new_seed
 
-_CLOSED = "instance_id bigint, number bigint, status text, output text, failure text, length bigint"
+_CLOSED = "instance_id bigint, number bigint, status text, output text, failure text, length bigint, at timestamptz"
 _PLACE = "instance_id bigint, execution_number bigint"
 _CHILD = f"{_PLACE}, seq bigint"
 _PARENT_ENDED, _PARENT_CANCELED = "parent ended", "parent canceled"
@@ -37,29 +38,54 @@ class Kin(Protocol):
     def parent_seq(self) -> int | None: ...
 
 
-def carry_out(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping[int, Kin]) -> None:
+def carry_out(connection: BaseDatabaseWrapper, batch: Batch, effects: Effects, committed: Mapping[int, Kin]) -> None:
     """Start, end and cancel what the turns ask for; what has to be told to anybody is added to `effects.deliveries`.
 
-    Writes: Instance, Execution, InboxMessage, ActivityTask; in the transaction that is open. The instances of
+    Writes: Instance, Execution, InboxMessage; now or with `batch`, in the transaction that is open. The instances of
         `committed` must be locked by it.
     """
     if effects.children or effects.chained:
         _start(connection, effects, committed)
     if effects.canceled_children:
         _cancel_children(connection, effects)
-    if effects.ended or effects.continued:
-        _close_executions(connection, effects)
-        _clear_inboxes(connection, effects)
-    if effects.continued:
-        _start_next_executions(connection, effects)
+    _close_executions(batch, effects)
+    _clear_inboxes(batch, effects)
+    _start_next_executions(batch, effects)
     _tell_parents(effects, committed)
+
+
+def end_what_was_started(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    """Delete the open activities of executions that ended badly, and ask their children that still run to end.
+
+    Writes: ActivityTask; in the transaction that is open, after the tasks that the turns finished were deleted.
+    """
     badly = [
         (commit.instance, commit.execution_number)
         for commit, fact in effects.ended
         if not isinstance(fact, events.OrchestrationCompleted)
     ]
-    if badly:
-        _cancel_what_was_started(connection, effects, badly)
+    if not badly:
+        return
+    packed = sql.pack(_PLACE, badly)
+    sql.execute(
+        connection,
+        f"""
+        DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number) IN (
+            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
+        )
+        """,
+        [packed],
+    )
+    found = sql.fetch(
+        connection,
+        f"""
+        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
+        JOIN {sql.table(Instance)} i ON i.parent_id = bad.instance_id AND i.parent_execution = bad.execution_number
+        WHERE i.completed_at IS NULL ORDER BY i.id
+        """,
+        [packed],
+    )
+    _ask_to_end(effects, found, _PARENT_ENDED)
 
 
 def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping[int, Kin]) -> None:
@@ -109,86 +135,51 @@ def _cancel_children(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     _ask_to_end(effects, found, _PARENT_CANCELED)
 
 
-def _cancel_what_was_started(
-    connection: BaseDatabaseWrapper, effects: Effects, badly: Sequence[tuple[int, int]]
-) -> None:
-    """Delete the open activities of executions that ended badly, and ask their children that still run to end."""
-    packed = sql.pack(_PLACE, badly)
-    sql.execute(
-        connection,
-        f"""
-        DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number) IN (
-            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
-        )
-        """,
-        [packed],
-    )
-    found = sql.fetch(
-        connection,
-        f"""
-        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
-        JOIN {sql.table(Instance)} i ON i.parent_id = bad.instance_id AND i.parent_execution = bad.execution_number
-        WHERE i.completed_at IS NULL ORDER BY i.id
-        """,
-        [packed],
-    )
-    _ask_to_end(effects, found, _PARENT_ENDED)
-
-
 def _ask_to_end(effects: Effects, found: Sequence[tuple[Any, ...]], reason: str) -> None:
     request = events.OrchestrationCancelRequested(reason=reason)
     effects.deliveries += [Delivery(pk, request) for (pk,) in found]
 
 
-def _close_executions(connection: BaseDatabaseWrapper, effects: Effects) -> None:
-    closed = effects.closed_executions()
-    sql.execute(
-        connection,
+def _close_executions(batch: Batch, effects: Effects) -> None:
+    batch.change(
         f"""
         UPDATE {sql.table(Execution)} AS e
-        SET status = closed.status, output = closed.output, failure = closed.failure, event_count = closed.length,
-            completed_at = %s, checkpoint = NULL, checkpoint_seq = NULL
-        FROM {sql.rows(connection, "closed", _CLOSED, len(closed))}
-        WHERE e.instance_id = closed.instance_id AND e.number = closed.number
+        SET status = given.status, output = given.output, failure = given.failure, event_count = given.length,
+            completed_at = given.at, checkpoint = NULL, checkpoint_seq = NULL
+        FROM {GIVEN} WHERE e.instance_id = given.instance_id AND e.number = given.number
         """,
-        [sql.moment(connection, effects.now), sql.pack(_CLOSED, closed)],
+        _CLOSED,
+        [(*row, effects.moment(effects.now)) for row in effects.closed_executions()],
     )
 
 
-def _clear_inboxes(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+def _clear_inboxes(batch: Batch, effects: Effects) -> None:
     """Delete all messages of instances that ended, and those of an execution of instances that continued as new."""
-    if effects.ended:
-        sql.execute(
-            connection,
-            f"""
-            DELETE FROM {sql.table(InboxMessage)} WHERE instance_id IN (
-                SELECT id FROM {sql.rows(connection, "ended", "id bigint", len(effects.ended))}
-            )
-            """,
-            [sql.pack("id bigint", [(commit.instance,) for commit, _ in effects.ended])],
+    batch.change(
+        f"DELETE FROM {sql.table(InboxMessage)} WHERE instance_id IN (SELECT id FROM {GIVEN})",
+        "id bigint",
+        [(commit.instance,) for commit, _ in effects.ended],
+    )
+    batch.change(
+        f"""
+        DELETE FROM {sql.table(InboxMessage)} WHERE (instance_id, execution_number) IN (
+            SELECT instance_id, execution_number FROM {GIVEN}
         )
-    if effects.continued:
-        places = [(commit.instance, commit.execution_number) for commit in effects.continued]
-        sql.execute(
-            connection,
-            f"""
-            DELETE FROM {sql.table(InboxMessage)} WHERE (instance_id, execution_number) IN (
-                SELECT instance_id, execution_number FROM {sql.rows(connection, "past", _PLACE, len(places))}
-            )
-            """,
-            [sql.pack(_PLACE, places)],
-        )
+        """,
+        _PLACE,
+        [(commit.instance, commit.execution_number) for commit in effects.continued],
+    )
 
 
-def _start_next_executions(connection: BaseDatabaseWrapper, effects: Effects) -> None:
-    at, rows = sql.moment(connection, effects.now), []
+def _start_next_executions(batch: Batch, effects: Effects) -> None:
+    rows = []
     for commit in effects.continued:
         start = commit.next_start
         assert start is not None
         version, running = commit.next_version or start.version, ExecutionStatus.RUNNING.value
+        at = effects.moment(effects.now)
         rows.append((commit.instance, commit.execution_number + 1, version, running, start.input, at))
-    columns = ("instance_id", "number", "version", "status", "input", "started_at")
-    sql.insert_rows(connection, Execution, columns, rows)
+    batch.insert(Execution, ("instance_id", "number", "version", "status", "input", "started_at"), rows)
 
 
 def _tell_parents(effects: Effects, committed: Mapping[int, Kin]) -> None:

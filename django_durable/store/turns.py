@@ -9,7 +9,8 @@ Theory of operation.
 2. A guard that misses means that somebody else has the instance, or the task. The transaction is rolled back, and the
    turns are committed one by one, so that only those are lost whose own guard misses.
 3. `effects` says what to write; each kind of write is one statement for the whole batch, and no statement where there
-   is nothing of its kind. A step of a chain is an UPDATE, two INSERTs and a DELETE.
+   is nothing of its kind. A step of a chain is an UPDATE, two INSERTs and a DELETE; on PostgreSQL the latter three are
+   parts of one statement.
 4. Only the ids of consumed messages are deleted, so what arrives while a turn runs survives its commit. The end of an
    instance deletes what is left in its inbox; a message that a sender has not committed by then is deleted by the claim
    that comes across it.
@@ -32,6 +33,7 @@ from ..engine.events import failure_to_payload
 from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
 from . import sql, streams, succession
+from .batch import GIVEN, Batch
 from .checkpoints import write_checkpoints
 from .effects import TASK, Effects, end_of, shows
 from .inbox import deliver
@@ -108,19 +110,22 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         for commit in commits:
             effects.add(commit)
         committed = _update_instances(connection, worker_id, commits, lease, now)
-        _finish_tasks(connection, effects)
-        sql.insert_rows(connection, HistoryEvent, _HISTORY, effects.history)
-        sql.insert_rows(connection, ActivityTask, TASK, effects.tasks)
-        sql.delete_by_id(connection, InboxMessage, effects.consumed)
-        sql.delete_by_id(connection, QueuedEvent, effects.dequeued)
-        _cancel(connection, effects)
-        _write_entries(connection, effects)
+        batch = Batch(connection)
+        _finish_tasks(batch, effects)
+        batch.insert(HistoryEvent, _HISTORY, effects.history)
+        batch.insert(ActivityTask, TASK, effects.tasks)
+        batch.delete(InboxMessage, effects.consumed)
+        batch.delete(QueuedEvent, effects.dequeued)
+        _cancel(batch, effects)
+        _write_entries(batch, effects)
+        succession.carry_out(connection, batch, effects, committed)
+        batch.run()
         write_checkpoints(connection, effects.checkpoints)
         write_spans(connection, effects.spans, locked=True)
         write_promises(connection, effects)
         ended = {commit.instance for commit, _ in effects.ended}
         effects.deliveries += streams.write(connection, effects.streams, ended)
-        succession.carry_out(connection, effects, committed)
+        succession.end_what_was_started(connection, effects)
         deliver(connection, effects.deliveries, now)
         due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)
         work = effects.offers_work or due or bool(effects.children or effects.chained)
@@ -176,67 +181,52 @@ def _new_state(commit: TurnCommit) -> tuple[Any, ...]:
     )
 
 
-def _finish_tasks(connection: BaseDatabaseWrapper, effects: Effects) -> None:
-    """Delete the tasks whose outcomes the turns take. Raises: LeaseLost: one is gone, or somebody else's."""
-    finished = effects.finished_tasks
-    if not finished:
-        return
-    deleted = sql.execute(
-        connection,
+def _finish_tasks(batch: Batch, effects: Effects) -> None:
+    """Delete the tasks whose outcomes the turns take; each must still be there, and this worker's."""
+    batch.change(
         f"""
         DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq, lease_token) IN (
-            SELECT instance_id, execution_number, seq, lease_token
-            FROM {sql.rows(connection, "done", _LEASED, len(finished))}
+            SELECT instance_id, execution_number, seq, lease_token FROM {GIVEN}
         ) AND lease_owner = %s AND visible_at > %s
         """,
-        [sql.pack(_LEASED, finished), effects.worker_id, sql.moment(connection, effects.now)],
+        _LEASED,
+        effects.finished_tasks,
+        [effects.worker_id, effects.moment(effects.now)],
+        missing=LeaseLost("an activity task"),
     )
-    if deleted != len(finished):
-        raise LeaseLost("an activity task")
 
 
-def _cancel(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+def _cancel(batch: Batch, effects: Effects) -> None:
     """Delete what earlier turns scheduled and these take back. What is gone already is no error."""
-    tasks, timers = effects.canceled_tasks, effects.canceled_timers
-    if tasks:
-        sql.execute(
-            connection,
-            f"""
-            DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq) IN (
-                SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE, len(tasks))}
-            )
-            """,
-            [sql.pack(_PLACE, tasks)],
+    batch.change(
+        f"""
+        DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq) IN (
+            SELECT instance_id, execution_number, seq FROM {GIVEN}
         )
-    if timers:
-        sql.execute(
-            connection,
-            f"""
-            DELETE FROM {sql.table(InboxMessage)}
-            WHERE kind IN (%s, %s) AND (instance_id, execution_number, source_seq) IN (
-                SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "gone", _PLACE, len(timers))}
-            )
-            """,
-            [events.TimerFired.__name__, events.PromiseExpired.__name__, sql.pack(_PLACE, timers)],
-        )
+        """,
+        _PLACE,
+        effects.canceled_tasks,
+    )
+    batch.change(
+        f"""
+        DELETE FROM {sql.table(InboxMessage)} WHERE (instance_id, execution_number, source_seq) IN (
+            SELECT instance_id, execution_number, seq FROM {GIVEN}
+        ) AND kind IN (%s, %s)
+        """,
+        _PLACE,
+        effects.canceled_timers,
+        [events.TimerFired.__name__, events.PromiseExpired.__name__],
+    )
 
 
-def _write_entries(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+def _write_entries(batch: Batch, effects: Effects) -> None:
     """Write KV values as the turns leave them."""
-    gone = [place for place, row in effects.entries.items() if row is None]
-    if gone:
-        columns = "instance_id bigint, key text"
-        sql.execute(
-            connection,
-            f"""
-            DELETE FROM {sql.table(KeyValue)} WHERE (instance_id, key) IN (
-                SELECT instance_id, key FROM {sql.rows(connection, "gone", columns, len(gone))}
-            )
-            """,
-            [sql.pack(columns, gone)],
-        )
-    sql.insert_rows(
-        connection,
+    batch.change(
+        f"DELETE FROM {sql.table(KeyValue)} WHERE (instance_id, key) IN (SELECT instance_id, key FROM {GIVEN})",
+        "instance_id bigint, key text",
+        [place for place, row in effects.entries.items() if row is None],
+    )
+    batch.insert(
         KeyValue,
         ("instance_id", "key", "value", "updated_at"),
         [row for row in effects.entries.values() if row is not None],

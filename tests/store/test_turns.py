@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -42,7 +43,7 @@ def statements(captured):
 
 
 @pytest.mark.parametrize("count", [1, 50])
-def test_a_step_of_a_chain_costs_four_statements_however_many_instances_take_it(count, django_assert_max_num_queries):
+def test_a_step_of_a_chain_costs_the_same_however_many_instances_take_it(count, django_assert_max_num_queries):
     claimed = fresh(*(f"order-{number}" for number in range(count)))
     committed(*(made(each, task(), eager=frozenset([2]), keep_lease=True) for each in claimed))
     steps = [
@@ -57,12 +58,14 @@ def test_a_step_of_a_chain_costs_four_statements_however_many_instances_take_it(
     ]
     with django_assert_max_num_queries(100) as captured:
         committed(*steps)
-    update, delete, insert_events, insert_tasks = statements(captured)
+    update, *writes = statements(captured)
     assert "UPDATE django_durable_instance" in update
+    parts = writes if connection.vendor == "sqlite" else re.split(r", part\d AS \(", *writes)
+    delete, insert_events, insert_tasks = (part.removeprefix("WITH part0 AS (") for part in parts)
     assert delete.startswith("DELETE FROM django_durable_activitytask")
     assert insert_events.startswith("INSERT INTO django_durable_historyevent")
     assert insert_tasks.startswith("INSERT INTO django_durable_activitytask")
-    assert len(captured.captured_queries) == 4 + 2, (
+    assert len(captured.captured_queries) == (4 if connection.vendor == "sqlite" else 2) + 2, (
         "a savepoint here, a transaction in a worker, and no hint to anybody"
     )
     assert models.HistoryEvent.objects.count() == 4 * count
