@@ -107,8 +107,8 @@ def test_3_13_a_turn_costs_the_same_however_long_the_history_is(durable, registr
         durable.client.raise_event("it", "number", 1)
         with statements() as found:
             durable.run()
-        costs.append(found)
-    # The usual number: now and then a turn is also the one that asks what becomes due.
+        # Now and then a turn is also the one that asks what becomes due, more often on a slow machine.
+        costs.append([each for each in found if "MIN(visible_at)" not in each])
     early, late = (Counter(map(len, part)).most_common(1)[0][0] for part in (costs[10:60], costs[-50:]))
     assert early == late
     reads = [each for each in costs[-1] if each.lstrip().startswith("SELECT") and "historyevent" in each]

@@ -272,7 +272,9 @@ def test_tracing_adds_no_commit_and_one_statement_to_each_that_has_spans(db, reg
         harness.client.start_orchestration(f"o{number}", "order", 500)
         with CaptureQueriesContext(connection) as queries:
             harness.run_to_the_end()
-        statements = [re.sub(r'"s[\d_x]+"', "", each["sql"])[:60] for each in queries]
+        # Without the question what becomes due, which a slow machine asks more often.
+        texts = [each["sql"] for each in queries if "MIN(visible_at)" not in each["sql"]]
+        statements = [re.sub(r'"s[\d_x]+"', "", each)[:60] for each in texts]
         ran.append((harness.worker.metrics_snapshot()["commits"], statements))
         harness.close()
     (commits, without), (commits_traced, traced) = ran
@@ -280,6 +282,6 @@ def test_tracing_adds_no_commit_and_one_statement_to_each_that_has_spans(db, reg
     assert commits_traced == commits
     # A retried attempt's row also asks whether its instance is still there.
     extra = Counter(traced) - Counter(without)
-    assert all(table in each or each.startswith('SELECT "django_durable_instance"."id"') for each in extra), extra
+    assert all(table in each or each.startswith('SELECT "django_durable_instance"."id"') for each in extra), list(extra)
     # The turns, the attempt that was tried again, and the completion that came when its instance was not held.
     assert sum(table in each for each in traced) <= commits + 2

@@ -61,7 +61,7 @@ def test_a_step_of_a_chain_costs_the_same_however_many_instances_take_it(count, 
     update, *writes = statements(captured)
     assert "UPDATE django_durable_instance" in update
     parts = writes if connection.vendor == "sqlite" else re.split(r", part\d AS \(", *writes)
-    delete, insert_events, insert_tasks = (part.removeprefix("WITH part0 AS (") for part in parts)
+    delete, insert_events, insert_tasks = (part.removeprefix("WITH part0 AS (").strip() for part in parts)
     assert delete.startswith("DELETE FROM django_durable_activitytask")
     assert insert_events.startswith("INSERT INTO django_durable_historyevent")
     assert insert_tasks.startswith("INSERT INTO django_durable_activitytask")
