@@ -69,7 +69,6 @@ BY_ID = {
     "wait_for_status_change": (),
     "get_kv_value": ("key",),
     "get_kv_all_values": (),
-    "verify_instance": (),
     "wait_for_kv_value": ("key",),
     "get_kv_payload": ("key",),
     "get_kv_payloads": (),
