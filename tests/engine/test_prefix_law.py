@@ -135,8 +135,8 @@ def asks(ctx):
 def relays(ctx, rounds, orders: Stream[int] = Provided, out: StreamWriter[Any] = Provided):
     log = []
     for _ in range(3):
-        now = yield orders.next(block=False)
         try:
+            now = yield orders.next(block=False)
             found = yield ctx.race(orders.next(limit=2), ctx.schedule_timer(500))
         except StreamClosed as closed:
             yield out.close(closed.reason)
