@@ -104,6 +104,11 @@ PAGES = {
     "session_change": "view_session",
     "session_history": "view_session",
     "session_delete": None,
+    "promise_changelist": "answer_promise",
+    "promise_add": None,
+    "promise_change": "answer_promise",
+    "promise_history": "answer_promise",
+    "promise_delete": None,
 }
 
 
@@ -129,18 +134,29 @@ def test_page_is_closed_to_all_without_its_permission(order, client, person, nam
     from django.urls import reverse
     from django.utils import timezone
 
-    from django_durable.models import Session, Worker
+    from django_durable.models import Promise, Session, Worker
 
     now = timezone.now()
     Worker.objects.create(
         worker_id="w", host="h", pid=1, tags="{}", concurrency=1, metrics="{}", heartbeat_at=now, started_at=now
     )
     Session.objects.create(session_id="s", worker_id="w", lease_until=now, last_activity_at=now)
-    object_key = {"instance": key(order), "worker": "w", "session": "s"}[name.partition("_")[0]]
+    asked = Promise.objects.create(
+        instance_id=key(order),
+        execution_number=1,
+        seq=9,
+        promise_id="p",
+        name="ask",
+        question='"Ship it?"',
+        answer="{}",
+        created_at=now,
+    )
+    keys = {"instance": key(order), "worker": "w", "session": "s", "promise": asked.pk}
+    object_key = keys[name.partition("_")[0]]
     args = {"change": [object_key], "history": [object_key], "delete": [object_key], "do": [object_key, "cancel"]}
     address = reverse(f"admin:django_durable_{name}", args=args.get(name.partition("_")[2]))
     needed = PAGES[name]
-    others = {*EVERY_RIGHT, "view_instance", "view_worker", "view_session", "delete_worker"}
+    others = {*EVERY_RIGHT, "view_instance", "view_worker", "view_session", "delete_worker", "answer_promise"}
 
     assert client.get(address).headers["Location"].startswith("/admin/login/")
     assert person().get(address).status_code == 403

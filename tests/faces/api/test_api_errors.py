@@ -272,7 +272,13 @@ def kinds(base: type) -> list[type]:
     return [each for child in base.__subclasses__() for each in (child, *kinds(child))]
 
 
-@pytest.mark.parametrize("kind", [each for each in kinds(errors.DurableError) if each.__module__ == errors.__name__])
+# Raised inside of orchestration code, never to callers.
+INSIDE = errors.SignalInterrupt
+
+
+@pytest.mark.parametrize(
+    "kind", [each for each in kinds(errors.DurableError) if each.__module__ == errors.__name__ and each is not INSIDE]
+)
 def test_every_error_has_a_status_of_a_caller_and_a_code(kind) -> None:
     status, code = next(problems.CODES[each] for each in kind.__mro__ if each in problems.CODES)
 
@@ -286,6 +292,8 @@ def test_codes_are_stable() -> None:
         "InstanceNotFound": "instance_not_found",
         "InstanceAlreadyExists": "instance_already_exists",
         "IllegalTransition": "illegal_transition",
+        "PromiseNotFound": "promise_not_found",
+        "PromiseSettled": "promise_settled",
         "InvalidArgument": "invalid_argument",
         "LimitExceeded": "limit_exceeded",
         "WaitTimeout": "wait_timeout",

@@ -41,7 +41,13 @@ EXAMPLES = 30
 def document() -> dict[str, Any]:
     made = SchemaGenerator(urlconf="tests.faces.api.urls").get_schema(request=None, public=True)
     # Ids that are there: an id that was made up finds nothing.
-    known = {"instance_id": KNOWN, "key": ["secret", "status", "nothing"], "number": [1, 2, 99], "queue": ["messages"]}
+    known = {
+        "instance_id": KNOWN,
+        "key": ["secret", "status", "nothing"],
+        "number": [1, 2, 99],
+        "queue": ["messages"],
+        "promise_id": ["nothing"],
+    }
     for methods in made["paths"].values():
         for operation in methods.values():
             for each in operation.get("parameters", ()):
