@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 
+from ..store import connections
 from .waits import Wait
 
 Self = TypeVar("Self")
@@ -40,10 +41,15 @@ def twin(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self
         if plan is not None:
             return await plan(self, *args, **kwargs).arun()
         # By its name, so that the twin of a method that a subclass overrides is that of the override.
-        found: R = await sync_to_async(getattr(self, method.__name__))(*args, **kwargs)
-        return found
+        return await sync_to_async(_on_sound_connections)(getattr(self, method.__name__), *args, **kwargs)
 
     asynchronous.__name__ = f"a{method.__name__}"
     asynchronous.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{asynchronous.__name__}"
     asynchronous.__doc__ = f"Async twin of `{method.__name__}`."
     return asynchronous
+
+
+def _on_sound_connections(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call on connections that no earlier error has broken: outside of requests, nothing else would mend them."""
+    connections.mend()
+    return call(*args, **kwargs)

@@ -62,6 +62,13 @@ def refresh() -> None:
             connection.close_if_unusable_or_obsolete()
 
 
+def mend() -> None:
+    """Close this thread's connections that an error has broken, so that the next statement opens new ones."""
+    for connection in connections.all(initialized_only=True):
+        if connection.errors_occurred and not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+
+
 def current(using: str) -> object:
     """Return what stands for this thread's open connection. After a cut it is another one, or None."""
     return connections[using].connection

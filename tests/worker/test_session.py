@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import OperationalError, connections
 
 from django_durable import (
     InstanceAlreadyExists,
@@ -32,7 +34,8 @@ def registry():
 
 @pytest.fixture
 def run(durable_db):
-    """Run a coroutine as a script does."""
+    """Run a coroutine as a script does, whose thread for the ORM has no connection yet that somebody may have cut."""
+    asyncio.run(sync_to_async(connections.close_all)())
     return asyncio.run
 
 
@@ -320,3 +323,27 @@ def test_promises_are_settled_by_durons_names_from_outside_and_inside(registry, 
     inner, outer, failed = run(main())
     assert (inner, outer) == (1, 2)
     assert "refused" in failed
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_script_goes_on_after_its_connections_were_cut(registry, run):
+    order = shop(registry)
+
+    async def main():
+        async with Session(registry) as session:
+            task = await session.start(order, 20, instance_id="o")
+            await sync_to_async(cut)()
+            with pytest.raises(OperationalError):
+                await task.status()
+            assert not (await task.status()).finished
+
+    run(main())
+
+
+def cut():
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [own] = cursor.fetchone()
+    with connections["default"].copy().cursor() as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [own])
+        other.db.close()
