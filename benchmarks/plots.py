@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import matplotlib
@@ -38,7 +39,8 @@ def peers() -> None:
     if found is None:
         return
     best = best_of(found)
-    places = [(workload, database) for workload in ("chain", "fan_out") for database in DATABASES]
+    measured = {key[:2] for key in best}
+    places = [place for place in product(("chain", "fan_out"), DATABASES) if place in measured]
     figure, axes = pyplot.subplots()
     for place, (workload, database) in enumerate(places):
         size = 5 if workload == "chain" else 500

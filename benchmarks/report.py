@@ -45,6 +45,8 @@ def _peers() -> str:
     lines = [_about(found, f"medians of {found['rounds']} rounds; peers: {', '.join(found['peers'])}")]
     for database, shown in DATABASES.items():
         names = [name for name in NAMES if any(key[1:3] == (database, name) for key in best)]
+        if not names:
+            continue
         lines += ["", _row("On " + shown, *(NAMES[name] for name in names), "to the best peer")]
         lines += [_row(*["---"] * (len(names) + 2))]
         for workload, size in sorted({(key[0], key[3]) for key in best if key[1] == database}, key=_order):
@@ -66,11 +68,10 @@ def _chains(best: Best) -> Iterable[str]:
 
 
 def best_of(found: Kept) -> Best:
-    """Return the medians by workload, database, contestant and size, at the setting that ran in every round."""
+    """Return the medians by workload, database, contestant and size, at the setting that suited best most often."""
     return {
         (each["workload"], each["database"], each["contestant"], each["size"]): each["median"]
-        for each in found["figures"]
-        if len(each["runs"]) == found["rounds"]
+        for each in sorted(found["figures"], key=lambda each: len(each["runs"]))
     }
 
 
