@@ -35,15 +35,14 @@ _PLACE = "instance_id bigint, execution_number bigint, seq bigint"
 def write_promises(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     """Write what turns do to promises. Raises: LeaseLost: one that a turn takes for expired was settled in time."""
     sql.insert_rows(connection, models.Promise, COLUMNS, effects.promises)
-    if effects.withdrawn:
-        _close(connection, effects.withdrawn, PromiseOutcome.WITHDRAWN, effects.now)
-    if effects.expired and _close(connection, effects.expired, PromiseOutcome.EXPIRED, effects.now) != len(
-        effects.expired
-    ):
+    _close(connection, effects.withdrawn, PromiseOutcome.WITHDRAWN, effects.now)
+    if _close(connection, effects.expired, PromiseOutcome.EXPIRED, effects.now) != len(effects.expired):
         raise LeaseLost("a promise")
 
 
 def _close(connection: BaseDatabaseWrapper, places: Sequence[TaskKey], outcome: PromiseOutcome, now: datetime) -> int:
+    if not places:
+        return 0
     return sql.execute(
         connection,
         f"""
