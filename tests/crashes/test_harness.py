@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -28,6 +29,10 @@ def faulty() -> Registry:
     @registry.activity("hangs")
     def hangs() -> None:
         threading.Event().wait()
+
+    @registry.activity("exits")
+    def exits() -> None:
+        os._exit(3)
 
     @registry.orchestration("calls")
     def calls(ctx, activity: str):
@@ -104,6 +109,22 @@ def test_a_worker_that_fails_says_why(groups):
 
     with pytest.raises(AssertionError, match="The worker failed:(?s:.*)concurrency is 0"):
         assert_survives_every_crash(failing, registry=faulty(), concurrency=0)
+
+
+def test_a_worker_that_is_dead_before_it_is_told_anything_says_why(groups):
+    worker = mortal.Mortal(faulty(), dies_at=None, now=datetime.now(UTC), concurrency=0)
+    os.waitid(os.P_PID, worker._pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(AssertionError, match="The worker failed:(?s:.*)concurrency is 0"):
+        worker.run(timedelta(0))
+
+
+def test_code_that_ends_its_worker_is_found_and_how(groups):
+    def exiting(client):
+        client.start_orchestration("it", "calls", "exits")
+        yield
+
+    with pytest.raises(AssertionError, match=r"The worker ended by itself, with exit code 3, last: "):
+        assert_survives_every_crash(exiting, registry=faulty())
 
 
 def test_a_test_inside_a_transaction_is_refused(db):

@@ -17,6 +17,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -72,6 +73,7 @@ class Mortal:
         self.boundaries: list[str] = []
         self.now = now
         self.dead = False
+        self._dies_at = dies_at
         orders, self._orders = os.pipe()
         self._words, words = os.pipe()
         self._stack = Stack()
@@ -92,7 +94,8 @@ class Mortal:
 
         Raises: AssertionError: it failed, or is stuck.
         """
-        os.write(self._orders, f"{by.total_seconds()}\n".encode())
+        with suppress(BrokenPipeError):  # Where it has ended already, its last words say why.
+            os.write(self._orders, f"{by.total_seconds()}\n".encode())
         for word in self._hear():
             match word:
                 case ["boundary", name, now]:
@@ -106,6 +109,8 @@ class Mortal:
                 case ["failed", text]:
                     self.end()
                     raise AssertionError(f"The worker failed:\n{text}")
+        if len(self.boundaries) != self._dies_at:
+            raise AssertionError(f"The worker ended by itself, {self._ending()}, last: {self.boundaries[-1:]}.")
         return False
 
     def end(self) -> None:
@@ -114,9 +119,20 @@ class Mortal:
             self.dead = True
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
-            os.close(self._orders)
-            os.close(self._words)
-            self._stack.close()
+            self._close()
+
+    def _close(self) -> None:
+        os.close(self._orders)
+        os.close(self._words)
+        self._stack.close()
+
+    def _ending(self) -> str:
+        """Wait until it has ended. Returns: how."""
+        self.dead = True
+        _, status = os.waitpid(self._pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._close()
+        return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
 
     def _hear(self) -> Iterator[list[Any]]:
         """Yield what it says, until it has ended."""
