@@ -1,4 +1,7 @@
-"""What crashes: one orchestration of each style for each thing that a crash could break, and how it is played."""
+"""What crashes: one orchestration of each style for each thing that a crash could break, and how it is played.
+
+The style `checkpoint` is that of `async def`, kept by checkpoints: see `asynchronous`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,17 @@ from django_durable.registry import Registry
 
 registry = Registry()
 MINUTE = timedelta(minutes=1)
-STYLES = ("generator", "async")
+STYLES = ("generator", "async", "checkpoint")
+
+
+def asynchronous(name: str):
+    """Register an `async def` as `name.async`, which is replayed, and as `name.checkpoint`."""
+
+    def register(function):
+        registry.orchestration(f"{name}.checkpoint", mode="checkpoint")(function)
+        return registry.orchestration(f"{name}.async")(function)
+
+    return register
 
 
 class FlakyError(Exception):
@@ -55,7 +68,7 @@ def chain(ctx):
     return done
 
 
-@registry.orchestration("chain.async")
+@asynchronous("chain")
 async def chain_async(ctx):
     return [await ctx.schedule_activity("note_async", f"n{number}") for number in range(3)]
 
@@ -66,7 +79,7 @@ def fan_out(ctx):
     return [each["ok"] for each in results]
 
 
-@registry.orchestration("fan-out.async")
+@asynchronous("fan-out")
 async def fan_out_async(ctx):
     return await asyncio.gather(*(ctx.schedule_activity("note_async", f"n{number}") for number in range(4)))
 
@@ -79,11 +92,11 @@ def children(ctx, depth: int = 1):
     return [each["ok"] for each in results]
 
 
-@registry.orchestration("children.async")
+@asynchronous("children")
 async def children_async(ctx, depth: int = 1):
     if not depth:
         return await ctx.schedule_activity("note", "leaf")
-    below = [ctx.schedule_sub_orchestration("children.async", depth - 1) for _ in range(2)]
+    below = [ctx.schedule_sub_orchestration(ctx.orchestration_name, depth - 1) for _ in range(2)]
     return await asyncio.gather(*below)
 
 
@@ -96,7 +109,7 @@ def generations(ctx, left: int = 2):
     return [ctx.execution_id, ctx.get_kv_value("sum"), (yield ctx.wait_for_event("early"))]
 
 
-@registry.orchestration("continue-as-new.async")
+@asynchronous("continue-as-new")
 async def generations_async(ctx, left: int = 2):
     await ctx.schedule_activity("note", f"left {left}")
     ctx.set_kv_value("sum", (ctx.get_kv_value("sum") or 0) + left)
@@ -114,7 +127,7 @@ def queue(ctx):
     return found
 
 
-@registry.orchestration("queue.async")
+@asynchronous("queue")
 async def queue_async(ctx):
     found = []
     for _ in range(4):
@@ -133,7 +146,7 @@ def kv(ctx):
     return ctx.get_kv_all_values()
 
 
-@registry.orchestration("kv.async")
+@asynchronous("kv")
 async def kv_async(ctx):
     for number in range(3):
         ctx.set_kv_value("count", (ctx.get_kv_value("count") or 0) + 1)
@@ -151,7 +164,7 @@ def atomic(ctx):
     return [first, *(each["ok"] for each in others)]
 
 
-@registry.orchestration("atomic.async")
+@asynchronous("atomic")
 async def atomic_async(ctx):
     first = await ctx.schedule_activity("write", "first")
     return [first, *await asyncio.gather(*(ctx.schedule_activity("write", f"w{number}") for number in range(2)))]
@@ -162,7 +175,7 @@ def retry(ctx):
     return [(yield ctx.schedule_activity("flaky")), (yield ctx.schedule_activity("note", "after"))]
 
 
-@registry.orchestration("retry.async")
+@asynchronous("retry")
 async def retry_async(ctx):
     return [await ctx.schedule_activity("flaky"), await ctx.schedule_activity("note", "after")]
 
@@ -174,7 +187,7 @@ def timer(ctx):
     return [first["index"], (yield ctx.schedule_activity("note", "rung"))]
 
 
-@registry.orchestration("timer.async")
+@asynchronous("timer")
 async def timer_async(ctx):
     first = await ctx.race(ctx.schedule_timer(5 * MINUTE), ctx.schedule_timer(MINUTE))
     await asyncio.sleep(60)
@@ -190,7 +203,7 @@ def cancel(ctx):
         yield ctx.schedule_activity("write", "compensated")
 
 
-@registry.orchestration("cancel.async")
+@asynchronous("cancel")
 async def cancel_async(ctx):
     child = ctx.schedule_sub_orchestration("waits")
     try:
@@ -210,9 +223,9 @@ def detached(ctx):
     return (yield ctx.schedule_activity("note", "left alone"))
 
 
-@registry.orchestration("detached.async")
+@asynchronous("detached")
 async def detached_async(ctx):
-    await ctx.start_orchestration("chain.async", f"{ctx.instance_id}-detached")
+    await ctx.start_orchestration(ctx.orchestration_name.replace("detached", "chain"), f"{ctx.instance_id}-detached")
     return await ctx.schedule_activity("note", "left alone")
 
 
@@ -230,7 +243,7 @@ def retried(ctx):
     return [before, (yield ctx.schedule_activity("outside")), (yield ctx.schedule_activity("note", "after"))]
 
 
-@registry.orchestration("retry-instance.async")
+@asynchronous("retry-instance")
 async def retried_async(ctx):
     before = await ctx.schedule_activity("write", "before")
     return [before, await ctx.schedule_activity("outside"), await ctx.schedule_activity("note", "after")]
@@ -243,7 +256,7 @@ def forked(ctx):
     return [first, (yield ctx.dequeue_event("box"))]
 
 
-@registry.orchestration("fork.async")
+@asynchronous("fork")
 async def forked_async(ctx):
     first = await ctx.schedule_activity("note", "first")
     await ctx.schedule_activity("write", "written")
