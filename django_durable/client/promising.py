@@ -7,7 +7,8 @@ from typing import Any
 
 from ..codec.fitting import misfits
 from ..engine.arguments import checked_text
-from ..engine.errors import Failure, InvalidArgument
+from ..engine.errors import InvalidArgument
+from ..engine.failures import Failure
 from ..engine.states import PromiseOutcome
 from ..store import promises
 from ..store.filters import PAGE_SIZE, checked_limit

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from ..engine.durations import Duration
-from ..engine.errors import Failure, IllegalTransition, NotRegistered, OrchestrationFailed, WaitTimeout
+from ..engine.errors import IllegalTransition, NotRegistered, OrchestrationFailed, WaitTimeout
 from ..engine.events import Payload
+from ..engine.failures import Failure
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..store import queries
 from ..store.queries import KeyValueReading, StatusRecord

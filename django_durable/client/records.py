@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..engine.errors import Failure
+from ..engine.failures import Failure
 from ..engine.states import TERMINAL, RuntimeStatus
 
 

@@ -15,8 +15,7 @@ from typing import Any
 from ..engine.durations import epoch_ms
 from ..engine.spans import ATTEMPT, ERROR, OK, SpanRecord
 from ..store import insight, queries
-from ..store.spans import spans_of as stored_spans
-from ..store.spans import surrogate_id_of
+from ..store.spans import spans_of as stored_spans, surrogate_id_of
 from .base import ClientBase
 from .spans import ACTIVITIES, CANCELED, FAILED, OPEN, Span, spans_of
 from .twins import twin

@@ -4,19 +4,14 @@
 it stands, `backends` and `stores` where that is kept, `instances` the backend that is this project's database.
 """
 
-from ..engine.pauses import Pause as Pause
-from ..engine.pauses import PauseForEventException as PauseForEventException
-from ..engine.pauses import pause as pause
-from .backends import DurableBackend as DurableBackend
-from .backends import Event as Event
-from .backends import OrchestrationBackend as OrchestrationBackend
-from .calls import CallStack as CallStack
-from .calls import FunctionCall as FunctionCall
-from .program import AlreadyDurableException as AlreadyDurableException
-from .program import DurableProgram as DurableProgram
-from .program import NoSourceCodeException as NoSourceCodeException
-from .program import make_durable as make_durable
+from ..engine.pauses import Pause as Pause, PauseForEventException as PauseForEventException, pause as pause
+from .backends import DurableBackend as DurableBackend, Event as Event, OrchestrationBackend as OrchestrationBackend
+from .calls import CallStack as CallStack, FunctionCall as FunctionCall
+from .program import (
+    AlreadyDurableException as AlreadyDurableException,
+    DurableProgram as DurableProgram,
+    NoSourceCodeException as NoSourceCodeException,
+    make_durable as make_durable,
+)
 from .runtime import DurableRuntime as DurableRuntime
-from .stores import DiskStateStore as DiskStateStore
-from .stores import InMemoryStateStore as InMemoryStateStore
-from .stores import StateStore as StateStore
+from .stores import DiskStateStore as DiskStateStore, InMemoryStateStore as InMemoryStateStore, StateStore as StateStore

@@ -10,8 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..client import Client
-from ..client import client as default_client
+from ..client import Client, client as default_client
 from ..client.waiting import Waiting, waiting_for
 from ..client.waits import DEFAULT_TIMEOUT, Wait
 from ..engine.durations import Duration

@@ -21,8 +21,10 @@ from .commands import COMMAND_FACTS, Command, Moment
 from .context import OrchestrationContext, Ref, encoded
 from .decoding import Decoder, Nothing
 from .durations import epoch_ms
-from .errors import Failure, ForbiddenInOrchestration, LimitExceeded, NotRegistered, StepBudgetExceeded
+from .errors import ForbiddenInOrchestration, LimitExceeded, NotRegistered, StepBudgetExceeded
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
+from .facts.streams import OpenRead
+from .failures import Failure
 from .futures import AllFuture, DurableFuture, RaceFuture
 from .keyvalues import KeyValues
 from .loop import OrchestrationLoop, OrchestrationTask
@@ -31,7 +33,6 @@ from .program import ActivityCallee, Environment, OrchestrationCallee
 from .signals import Signal, SignalState
 from .spans import SpanBook, formatted
 from .steps import LocalStep
-from .streamfacts import OpenRead
 from .streams import Stream, Streams, StreamWriter, follow
 from .tracing import ERROR, LEVELS
 

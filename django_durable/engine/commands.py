@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from . import events
-from .errors import Difference, Failure
+from .errors import Difference
 from .events import Fact, Payload
+from .failures import Failure
 
 if TYPE_CHECKING:
     from .decoding import As

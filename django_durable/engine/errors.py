@@ -43,14 +43,10 @@ Operator mistakes are `django.core.exceptions.ImproperlyConfigured`, mostly thro
 
 from __future__ import annotations
 
-import traceback as traceback_module
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-TRACEBACK_CHARACTERS = 16_384
-"""Longest traceback kept with a failure; the innermost frames are what is kept."""
-
-MESSAGE_CHARACTERS = 8_192
+from .failures import Failure
 
 
 class DurableError(Exception):
@@ -348,54 +344,6 @@ class LeaseLost(ContentionError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The lease of {what} is no longer held by this worker.")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What is recorded of an exception: enough to show, to match on and to raise again elsewhere.
-
-    `error_type` is the class name (`"ValueError"`, or `"shop.errors.Declined"` outside builtins).
-    """
-
-    error_type: str
-    message: str
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """Describe a caught exception; long messages and tracebacks are cut.
-
-        An error that passes on the outcome of something else keeps the type and message of the original error.
-        """
-        if isinstance(error, OutcomeError):
-            name, message = error.failure.error_type, error.failure.message
-        else:
-            name, message = type_name(type(error)), text_of(error)
-        lines = storable("".join(traceback_module.format_exception(error)))
-        return cls(name, message[:MESSAGE_CHARACTERS], lines[-TRACEBACK_CHARACTERS:])
-
-    def __str__(self) -> str:
-        return f"{self.error_type}: {self.message}" if self.message else self.error_type
-
-
-def text_of(error: BaseException) -> str:
-    """Return `str(error)`, or a note where that raises: an author's error may be as broken as what raised it."""
-    try:
-        return storable(str(error))
-    except Exception as broken:
-        return f"<str() of this error raised {type_name(type(broken))}>"
-
-
-def storable(text: str) -> str:
-    """Escape lone surrogates, which no database can store."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def type_name(kind: type[BaseException]) -> str:
-    """Return the name recorded for an exception class: bare for builtins, dotted otherwise."""
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 class OutcomeError(DurableError):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .arguments import checked_text
 from .commands import Command, CreatePromise, ScheduleActivity
 from .durations import Duration, milliseconds
-from .errors import InvalidArgument, text_of
+from .errors import InvalidArgument
+from .failures import text_of
 from .loop import OrchestrationFuture, OrchestrationLoop
 from .retry import RetryPolicy
 

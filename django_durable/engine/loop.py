@@ -23,8 +23,7 @@ import asyncio
 import contextvars
 import inspect
 import math
-from asyncio import events as asyncio_events
-from asyncio import tasks as asyncio_tasks
+from asyncio import events as asyncio_events, tasks as asyncio_tasks
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager

@@ -14,19 +14,12 @@ from typing import Any
 
 from . import commands, events
 from .commands import Command, cancellation
-from .errors import (
-    ActivityError,
-    ActivityTimeout,
-    Failure,
-    PromiseError,
-    PromiseExpired,
-    SubOrchestrationError,
-    type_name,
-)
+from .errors import ActivityError, ActivityTimeout, PromiseError, PromiseExpired, SubOrchestrationError
 from .events import CarriedEvent, Fact, HistoryEvent, Payload
+from .facts.streams import FOLLOW
+from .failures import Failure, type_name
 from .futures import DurableFuture
 from .steps import LocalStep
-from .streamfacts import FOLLOW
 
 
 class Outstanding:

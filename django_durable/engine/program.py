@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .commands import Command, Moment
 from .events import Fact, HistoryEvent, OrchestrationStarted, Payload
+from .facts.streams import OpenRead
 from .retry import RetryPolicy
 from .spans import SpanBook
-from .streamfacts import OpenRead
 
 if TYPE_CHECKING:
     from .checkpoint import CompiledFunction

@@ -20,14 +20,7 @@ from typing import Any
 
 from .checkpointed import CheckpointedProgram
 from .commands import COMMAND_FACTS, Command, Moment, describe_fact
-from .errors import (
-    Difference,
-    Failure,
-    HistoryLimitExceeded,
-    LimitExceeded,
-    NondeterminismError,
-    type_name,
-)
+from .errors import Difference, HistoryLimitExceeded, LimitExceeded, NondeterminismError
 from .events import (
     ENGINE_VERSION,
     TERMINAL_FACTS,
@@ -43,11 +36,12 @@ from .events import (
     Payload,
     QueueEventDelivered,
 )
+from .facts.streams import OpenRead, StoredItem, StreamAppended
+from .failures import Failure, type_name
 from .program import Checkpoint, Environment, Past, Program
 from .replayed import ReplayedProgram
 from .spans import SpanRecord
 from .steps import LocalStep
-from .streamfacts import OpenRead, StoredItem, StreamAppended
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any, Literal, get_args
 
 from .durations import Duration, milliseconds
-from .errors import Failure, InvalidArgument, type_name
+from .errors import InvalidArgument
+from .failures import Failure, type_name
 
 Backoff = Literal["none", "fixed", "linear", "exponential"]
 

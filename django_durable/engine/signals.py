@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import InvalidArgument, SignalInterrupt
+from .facts.streams import StreamedItem
 from .loop import CancelledError
-from .streamfacts import StreamedItem
 
 if TYPE_CHECKING:
     from .base import BaseProgram

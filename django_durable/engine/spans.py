@@ -18,7 +18,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from .errors import storable, text_of, type_name
+from .failures import storable, text_of, type_name
 
 OK, ERROR = "OK", "ERROR"
 SPAN, TURN, ATTEMPT = "span", "turn", "attempt"

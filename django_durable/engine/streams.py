@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from . import commands
 from .commands import SubscribeStream
 from .decoding import Nothing
-from .errors import InvalidArgument, StreamClosed, text_of
-from .readable import Readable, end_of
-from .signals import SignalState
-from .streamfacts import (
+from .errors import InvalidArgument, StreamClosed
+from .facts.streams import (
     FOLLOW,
     ITEMS_AT_ONCE,
     PEEK,
@@ -31,6 +29,9 @@ from .streamfacts import (
     StreamItemsReceived,
     StreamSubscribed,
 )
+from .failures import text_of
+from .readable import Readable, end_of
+from .signals import SignalState
 
 if TYPE_CHECKING:
     from .base import BaseProgram

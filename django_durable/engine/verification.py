@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .errors import Difference, DurableError, NondeterminismError, NotRegistered, text_of, type_name
+from .errors import Difference, DurableError, NondeterminismError, NotRegistered
 from .events import HistoryEvent
+from .failures import text_of, type_name
 from .program import Environment, Past
 from .replay import Execution
 

@@ -14,12 +14,11 @@ Theory of operation.
 from __future__ import annotations
 
 from .listener import Listener as Listener
-from .messages import Message as Message
-from .messages import Problem as Problem
-from .messages import Signal as Signal
-from .positions import Position as Position
-from .positions import place_from_text as place_from_text
-from .positions import position_from_text as position_from_text
+from .messages import Message as Message, Problem as Problem, Signal as Signal
+from .positions import (
+    Position as Position,
+    place_from_text as place_from_text,
+    position_from_text as position_from_text,
+)
 from .subscriptions import Wish as Wish
-from .viewers import SessionViewer as SessionViewer
-from .viewers import Viewer as Viewer
+from .viewers import SessionViewer as SessionViewer, Viewer as Viewer

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from ..engine.errors import Failure
 from ..engine.events import Payload
+from ..engine.failures import Failure
 from ..engine.states import TERMINAL
 from ..store.changes import EventRecord
 from ..store.queries import StatusRecord

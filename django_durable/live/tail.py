@@ -30,8 +30,7 @@ from ..engine.events import Payload
 from ..store import changes, connections
 from ..store.changes import EventRecord, Place, Seen
 from ..store.queries import StatusRecord
-from ..store.wakeups import ANYTHING, Hint, Hub
-from ..store.wakeups import Subscription as HintSubscription
+from ..store.wakeups import ANYTHING, Hint, Hub, Subscription as HintSubscription
 from .subscriptions import Subscription
 from .viewers import in_database_thread
 

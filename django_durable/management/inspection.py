@@ -15,8 +15,9 @@ from ..client.spans import Span, spans_of
 from ..client.surveying import Bounds
 from ..client.viewing import ViewingClient
 from ..client.waiting import Waiting, waiting_for
-from ..engine.errors import DurableError, Failure
+from ..engine.errors import DurableError
 from ..engine.events import HistoryEvent
+from ..engine.failures import Failure
 from ..engine.states import TERMINAL
 from . import bars, rendering
 from .rendering import Cell, ago, duration, moment, one_line, printable

@@ -22,8 +22,8 @@ from ..client import (
 )
 from ..client.waiting import Waiting
 from ..definitions import Activity, Orchestration
-from ..engine.errors import Failure
 from ..engine.events import HistoryEvent
+from ..engine.failures import Failure
 from ..engine.states import TERMINAL
 
 Shape = dict[str, Any]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..engine.events import FACTS, Payload
-from ..engine.facts import layout_of
+from ..engine.facts.base import layout_of
 from .hook import Redactor
 
 _NO_PAYLOADS = frozenset(

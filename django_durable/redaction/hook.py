@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ..engine.errors import Failure
 from ..engine.events import Payload
+from ..engine.failures import Failure
 from ..store.insight import Excerpt
 
 logger = logging.getLogger("django_durable.redaction")

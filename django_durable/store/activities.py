@@ -23,8 +23,7 @@ from ..conf import settings
 from ..engine.errors import LeaseLost
 from ..engine.events import ActivityCompleted, ActivityFailed, Payload
 from ..models import ActivityTask, Instance
-from . import sessions as session_store
-from . import sql
+from . import sessions as session_store, sql
 from .due import Due, due_tasks, served_tags
 from .inbox import Delivery, deliver
 from .records import ClaimedTask, SessionLimits, TagFilter, TaskKey

@@ -8,8 +8,9 @@ from operator import or_
 
 from django.db.models import Q
 
-from ..engine.errors import Failure, NotRegistered, type_name
+from ..engine.errors import NotRegistered
 from ..engine.events import failure_to_payload
+from ..engine.failures import Failure, type_name
 from ..engine.states import RuntimeStatus
 from ..models import Instance
 

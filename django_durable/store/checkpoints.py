@@ -9,8 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
-from ..engine.events import HistoryEvent as RecordedEvent
-from ..engine.events import fact_from_columns
+from ..engine.events import HistoryEvent as RecordedEvent, fact_from_columns
 from ..engine.program import Checkpoint, Past
 from ..models import Execution, HistoryEvent
 from . import sql

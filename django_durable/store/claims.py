@@ -27,8 +27,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
-from ..engine.events import HistoryEvent as RecordedEvent
-from ..engine.events import OrchestrationRewound, OrchestrationStarted, fact_from_columns
+from ..engine.events import HistoryEvent as RecordedEvent, OrchestrationRewound, OrchestrationStarted, fact_from_columns
 from ..engine.replay import QueuedMessage
 from ..engine.states import CLAIMABLE, PARKED, TERMINAL
 from ..models import HistoryEvent, InboxMessage, Instance, QueuedEvent

@@ -13,8 +13,7 @@ from typing import NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..models import ActivityTask
-from . import sessions as session_store
-from . import sql
+from . import sessions as session_store, sql
 from .records import TagFilter, TaskKey
 
 _ORDER = "priority DESC, visible_at, instance_id, seq"

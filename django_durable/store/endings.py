@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, OuterRef, Q, Subquery
 
 from .. import models
-from ..engine.errors import Failure, IllegalTransition, InstanceNotFound, LeaseLost
+from ..engine.errors import IllegalTransition, InstanceNotFound, LeaseLost
 from ..engine.events import (
     Fact,
     OrchestrationCanceled,
@@ -24,6 +24,7 @@ from ..engine.events import (
     SubOrchestrationFailed,
     failure_to_payload,
 )
+from ..engine.failures import Failure
 from ..engine.states import CLAIMABLE, ExecutionStatus, Move, RuntimeStatus, sources
 from . import instances, sql, trees, wakeups
 from .inbox import Delivery, deliver

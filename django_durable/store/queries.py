@@ -14,8 +14,9 @@ from django.db import connections
 from django.db.models import F, FilteredRelation, Q, QuerySet
 
 from .. import models
-from ..engine.errors import Failure, InstanceNotFound, InvalidArgument
+from ..engine.errors import InstanceNotFound, InvalidArgument
 from ..engine.events import HistoryEvent, Payload, fact_from_columns, failure_from_payload
+from ..engine.failures import Failure
 from ..engine.program import Checkpoint
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from . import sql

@@ -23,8 +23,8 @@ from ..conf import settings
 from ..engine import events
 from ..engine.errors import InstanceNotFound, LeaseLost, StreamClosed
 from ..engine.events import Fact, Payload
+from ..engine.facts.streams import OpenRead, StoredItem
 from ..engine.states import TERMINAL, RuntimeStatus
-from ..engine.streamfacts import OpenRead, StoredItem
 from ..models import ActivityTask, Instance, Stream, StreamItem
 from . import sql, wakeups
 from .inbox import Delivery, deliver

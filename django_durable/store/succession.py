@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..engine import events
-from ..engine.errors import Failure, InstanceAlreadyExists, type_name
+from ..engine.errors import InstanceAlreadyExists
+from ..engine.failures import Failure, type_name
 from ..engine.states import ExecutionStatus
 from ..models import ActivityTask, Execution, InboxMessage, Instance
 from . import sql

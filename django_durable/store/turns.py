@@ -28,8 +28,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
 from ..engine import events
-from ..engine.errors import Failure, LeaseLost
+from ..engine.errors import LeaseLost
 from ..engine.events import failure_to_payload
+from ..engine.failures import Failure
 from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
 from . import sql, streams, succession

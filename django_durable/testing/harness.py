@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..client import Client
-from ..registry import Registry
-from ..registry import default as default_registry
+from ..registry import Registry, default as default_registry
 from ..worker.worker import Worker
 from .clock import FakeClock
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..engine import transcript
 from ..engine.commands import COMMAND_FACTS
-from ..engine.errors import Failure
 from ..engine.events import Fact, HistoryEvent, OrchestrationFailed
+from ..engine.failures import Failure
 from ..engine.program import Environment
 from ..engine.replay import Execution
 from ..engine.rewind import ended_at_once

@@ -14,13 +14,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from opentelemetry import context as contexts
-from opentelemetry import trace
+from opentelemetry import context as contexts, trace
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from ..engine.spans import ERROR, OK, SpanBook, SpanRecord
-from ..engine.spans import Span as AuthorSpan
+from ..engine.spans import ERROR, OK, Span as AuthorSpan, SpanBook, SpanRecord
 
 INTERNAL, PRODUCER, CONSUMER = SpanKind.INTERNAL, SpanKind.PRODUCER, SpanKind.CONSUMER
 

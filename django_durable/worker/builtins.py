@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..engine.context import GET_KV_VALUE
 from ..engine.errors import InstanceNotFound, NotRegistered
+from ..engine.keyvalueverbs import GET_KV_VALUE
 from ..registry import Registry
 from ..store import queries
 from .lookup import ActivityLookup, RunnableActivity

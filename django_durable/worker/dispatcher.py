@@ -27,7 +27,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ..engine.errors import Failure
 from ..engine.events import (
     ActivityCompleted,
     ActivityFailed,
@@ -35,9 +34,9 @@ from ..engine.events import (
     OrchestrationCanceled,
     OrchestrationFailed,
 )
+from ..engine.failures import Failure
 from ..engine.steps import is_local
-from ..store import activities, claims
-from ..store import turns as store
+from ..store import activities, claims, turns as store
 from ..store.records import ClaimedInstance, SessionLimits, TagFilter, TurnCommit, TurnOutcome
 from .aftermath import Aftermath, aftermath_of, next_due
 from .attempts import Attempt

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from ..codec import JsonCodec
-from ..engine.errors import CodecError, Failure, LeaseLost, PayloadError, StreamClosed
+from ..engine.errors import CodecError, LeaseLost, PayloadError, StreamClosed
+from ..engine.failures import Failure
 from ..store import activities, connections
 from ..store.transactions import write_transaction
 from .attempts import Attempt

@@ -7,8 +7,8 @@ import threading
 from collections import Counter
 
 from ..conf import settings
-from ..engine.errors import Failure
 from ..engine.events import ActivityFailed
+from ..engine.failures import Failure
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome, Recorded, Retry
 
 logger = logging.getLogger("django_durable.worker")

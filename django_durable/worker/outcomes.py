@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..engine.durations import epoch_ms
-from ..engine.errors import Failure
 from ..engine.events import ActivityCompleted, ActivityFailed, Payload
+from ..engine.failures import Failure
 from ..engine.retry import RetryPolicy
 from ..store.records import ClaimedTask
 

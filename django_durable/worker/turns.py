@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from ..engine.errors import Failure, TurnTimeout
+from ..engine.errors import TurnTimeout
 from ..engine.events import (
     ActivityCompleted,
     ActivityFailed,
@@ -22,10 +22,11 @@ from ..engine.events import (
     OrchestrationContinuedAsNew,
     OrchestrationStarted,
 )
+from ..engine.facts.streams import OpenRead, StoredItem
+from ..engine.failures import Failure
 from ..engine.program import Checkpoint, Environment, Past
 from ..engine.replay import Execution, QueuedMessage
 from ..engine.spans import SpanRecord
-from ..engine.streamfacts import OpenRead, StoredItem
 from ..store import claims, connections, streams
 from ..store.checkpoints import load_pasts
 from ..store.records import ClaimedInstance, TaskKey, TurnCommit

@@ -14,8 +14,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from ..engine.errors import InvalidArgument
-from ..registry import Registry
-from ..registry import default as default_registry
+from ..registry import Registry, default as default_registry
 from ..store import activities, claims, connections, sessions, workers
 from ..store.records import SessionLimits
 from ..store.wakeups import Hint, Hub, Subscription

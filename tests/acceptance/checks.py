@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django_durable.client import Client
-from django_durable.engine.facts import Fact
+from django_durable.engine.facts.base import Fact
 from django_durable.testing import assert_replays
 
 from .stage import DEADLINE

@@ -15,8 +15,7 @@ from django_durable import (
     StreamClosed,
     StreamWriter,
 )
-from django_durable.models import Stream as StreamRow
-from django_durable.models import StreamItem
+from django_durable.models import Stream as StreamRow, StreamItem
 
 from .orchestrations import PAIRS
 from .stream_stories import speak_and_stumble, speak_at_once

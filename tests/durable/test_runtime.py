@@ -14,8 +14,8 @@ from django_durable.durable import (
     PauseForEventException,
     make_durable,
     pause,
+    runtime as runtime_module,
 )
-from django_durable.durable import runtime as runtime_module
 
 done: list[str] = []
 

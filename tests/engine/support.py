@@ -19,12 +19,13 @@ from django_durable.engine.commands import COMMAND_FACTS
 from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
 from django_durable.engine.events import TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
+from django_durable.engine.facts.streams import StoredItem
+from django_durable.engine.failures import Failure
 from django_durable.engine.loop import OrchestrationFuture, OrchestrationLoop
 from django_durable.engine.ports import Port, ports_of, provided_names
 from django_durable.engine.program import Limits
 from django_durable.engine.replay import Execution, QueuedMessage
 from django_durable.engine.retry import RetryPolicy
-from django_durable.engine.streamfacts import StoredItem
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -245,7 +246,7 @@ class Host:
         self, name: str, error_type: str = "ValueError", message: str = "no", nth: int = 0, **kw: Any
     ) -> list[HistoryEvent]:
         seq = self.seq(events.ActivityScheduled, name, nth)
-        failure = events.Failure(error_type, message)
+        failure = Failure(error_type, message)
         return self.turn(events.ActivityFailed(scheduled_seq=seq, failure=failure, **kw))
 
     def complete_child(self, name: str, value: Any = None, nth: int = 0) -> list[HistoryEvent]:
@@ -256,7 +257,7 @@ class Host:
         self, name: str, error_type: str = "ValueError", message: str = "no", nth: int = 0
     ) -> list[HistoryEvent]:
         seq = self.seq(events.SubOrchestrationScheduled, name, nth)
-        failure = events.Failure(error_type, message)
+        failure = Failure(error_type, message)
         return self.turn(events.SubOrchestrationFailed(scheduled_seq=seq, failure=failure))
 
     def fire(self, nth: int = 0) -> list[HistoryEvent]:
@@ -287,7 +288,7 @@ class Host:
         return json.loads(outcome.output)
 
     @property
-    def failure(self) -> events.Failure:
+    def failure(self) -> Failure:
         outcome = self.execution.outcome
         assert isinstance(outcome, events.OrchestrationFailed), (outcome, self.kinds)
         return outcome.failure
@@ -323,7 +324,7 @@ def in_order(host: Host, *names: str) -> Any:
 def failed(host: Host, name: str) -> Fact:
     """Return the failure of an activity with its name as the message."""
     seq = host.seq(events.ActivityScheduled, name)
-    return events.ActivityFailed(scheduled_seq=seq, failure=events.Failure("ValueError", name))
+    return events.ActivityFailed(scheduled_seq=seq, failure=Failure("ValueError", name))
 
 
 def dropped(host: Host) -> list[str]:

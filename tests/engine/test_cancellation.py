@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from django_durable.engine import events
+from django_durable.engine.failures import Failure
 from django_durable.engine.loop import CancelledError
 
 from .support import Host
@@ -252,7 +253,7 @@ def test_an_orchestration_that_cancels_itself_has_failed() -> None:
         asyncio.current_task().cancel()
         await ctx.run("a")
 
-    assert Host(story).failure == events.Failure("CancelledError", "The orchestration canceled itself.")
+    assert Host(story).failure == Failure("CancelledError", "The orchestration canceled itself.")
 
 
 def test_a_cancellation_raised_by_the_code_itself_is_a_failure(style) -> None:

@@ -8,8 +8,9 @@ import pytest
 from django_durable.engine import commands, events
 from django_durable.engine.commands import COMMAND_FACTS, Command, Moment, cancellation, describe_fact
 from django_durable.engine.decoding import As
-from django_durable.engine.errors import Difference, Failure
+from django_durable.engine.errors import Difference
 from django_durable.engine.events import FACTS, TERMINAL_FACTS, Fact
+from django_durable.engine.failures import Failure
 
 from .support import JsonCodec
 

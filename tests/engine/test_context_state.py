@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 
 from django_durable.engine import events
-from django_durable.engine.context import GET_KV_VALUE
 from django_durable.engine.durations import epoch_ms
 from django_durable.engine.errors import (
     ForbiddenInOrchestration,
     InvalidArgument,
 )
+from django_durable.engine.keyvalueverbs import GET_KV_VALUE
 from django_durable.engine.replay import Execution
 
 from .support import START, FakeEnvironment, Host, replay

@@ -3,8 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.engine.durations import EPOCH, LONGEST_MS, checked_moment, epoch_ms, from_epoch_ms, milliseconds
 from django_durable.engine.errors import InvalidArgument

@@ -8,12 +8,11 @@ import re
 
 import pytest
 
-from django_durable.engine import errors
+from django_durable.engine import errors, failures
 from django_durable.engine.errors import (
     ActivityError,
     ActivityTimeout,
     DurableError,
-    Failure,
     ForbiddenInOrchestration,
     HistoryLimitExceeded,
     IllegalTransition,
@@ -32,9 +31,9 @@ from django_durable.engine.errors import (
     SubOrchestrationError,
     TurnTimeout,
     WaitTimeout,
-    type_name,
 )
-from django_durable.engine.facts import failure_to_payload
+from django_durable.engine.facts.base import failure_to_payload
+from django_durable.engine.failures import Failure, type_name
 
 FAILURE = Failure("ValueError", "no", "Traceback ...")
 EXAMPLES = [
@@ -155,8 +154,8 @@ def test_a_failure_that_passes_through_keeps_the_original_type_and_message() -> 
 def test_a_failure_is_cut_to_a_size_that_can_be_stored_with_its_innermost_frames() -> None:
     failure = Failure.of(raised(ValueError("x" * 100_000)))
 
-    assert len(failure.message) == errors.MESSAGE_CHARACTERS
-    assert len(failure.traceback) == errors.TRACEBACK_CHARACTERS
+    assert len(failure.message) == failures.MESSAGE_CHARACTERS
+    assert len(failure.traceback) == failures.TRACEBACK_CHARACTERS
     assert failure.traceback.endswith("x\n")
 
 

@@ -6,12 +6,10 @@ import json
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.engine import events
 from django_durable.engine.commands import COMMAND_FACTS
-from django_durable.engine.errors import Failure
 from django_durable.engine.events import (
     FACTS,
     TERMINAL_FACTS,
@@ -22,7 +20,8 @@ from django_durable.engine.events import (
     StoredValue,
     fact_from_columns,
 )
-from django_durable.engine.streamfacts import StreamedItem
+from django_durable.engine.facts.streams import StreamedItem
+from django_durable.engine.failures import Failure
 
 from .support import START
 

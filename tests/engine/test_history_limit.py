@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from django_durable.engine import events
-from django_durable.engine.errors import HistoryLimitExceeded, NondeterminismError, type_name
+from django_durable.engine.errors import HistoryLimitExceeded, NondeterminismError
+from django_durable.engine.failures import type_name
 from django_durable.engine.program import Limits
 from django_durable.engine.replay import Execution
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.engine.commands import ClearKeyValue, ClearKeyValues, Command, SetKeyValue
 from django_durable.engine.errors import InvalidArgument, LimitExceeded, PayloadError

@@ -15,16 +15,16 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from django_durable import Provided, Signal, SignalInterrupt, Stream, StreamClosed, StreamWriter
 from django_durable.engine import events
-from django_durable.engine.errors import ActivityError, Failure, OutcomeError
+from django_durable.engine.errors import ActivityError, OutcomeError
 from django_durable.engine.events import Fact, HistoryEvent, OrchestrationContinuedAsNew
+from django_durable.engine.facts.streams import StreamedItem
+from django_durable.engine.failures import Failure
 from django_durable.engine.loop import CancelledError
 from django_durable.engine.replay import Execution, QueuedMessage
-from django_durable.engine.streamfacts import StreamedItem
 
 from .support import START, STYLES, FakeEnvironment, arrivals, in_style, started
 

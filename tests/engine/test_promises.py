@@ -11,13 +11,13 @@ import pytest
 
 from django_durable.engine import events
 from django_durable.engine.errors import (
-    Failure,
     InvalidArgument,
     NondeterminismError,
     PayloadError,
     PromiseError,
     PromiseExpired,
 )
+from django_durable.engine.failures import Failure
 from django_durable.engine.replay import Execution
 
 from .support import FakeEnvironment, Host

@@ -9,6 +9,7 @@ import pytest
 from django_durable.engine import events
 from django_durable.engine.errors import NotRegistered
 from django_durable.engine.events import HistoryEvent
+from django_durable.engine.failures import Failure
 from django_durable.engine.replay import Execution, QueuedMessage
 
 from .support import START, FakeEnvironment, Host, replay, started
@@ -79,7 +80,7 @@ def test_what_arrives_before_the_start_waits_for_it() -> None:
     "stale",
     [
         events.ActivityCompleted(scheduled_seq=2, result="1"),
-        events.ActivityFailed(scheduled_seq=2, failure=events.Failure("ValueError", "no")),
+        events.ActivityFailed(scheduled_seq=2, failure=Failure("ValueError", "no")),
         events.ActivityCompleted(scheduled_seq=99, result="1"),
         events.TimerFired(timer_seq=4),
         events.SubOrchestrationCompleted(scheduled_seq=4, result="1"),
@@ -119,7 +120,7 @@ def test_only_an_answer_of_the_right_kind_is_taken(style, waited_for: str) -> No
         ctx.wait_for_event("e")
         yield ctx.schedule_activity("never")
 
-    failure = events.Failure("ValueError", "no")
+    failure = Failure("ValueError", "no")
     taken = []
     for make in (
         lambda seq: events.ActivityCompleted(scheduled_seq=seq, result="1"),

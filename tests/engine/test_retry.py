@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.engine.durations import milliseconds
-from django_durable.engine.errors import Failure, InvalidArgument
+from django_durable.engine.errors import InvalidArgument
+from django_durable.engine.failures import Failure
 from django_durable.engine.retry import RetryPolicy
 
 policies = st.builds(

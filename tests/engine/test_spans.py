@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_durable.engine.errors import storable
+from django_durable.engine.failures import storable
 from django_durable.engine.replay import Execution
 from django_durable.engine.spans import MOST_EVENTS, NULL_SPAN, SpanBook, current_book, current_span, plain
 

@@ -11,6 +11,7 @@ import pytest
 
 from django_durable.engine import events
 from django_durable.engine.errors import ActivityError, InvalidArgument, NondeterminismError
+from django_durable.engine.failures import Failure
 from django_durable.engine.replay import Execution
 from django_durable.engine.retry import RetryPolicy
 
@@ -133,7 +134,7 @@ def test_an_error_keeps_its_name() -> None:
             return [error.error_type, error.message]
 
     host = Host(caught)
-    failure = events.Failure("shop.Declined", "no funds", "traceback")
+    failure = Failure("shop.Declined", "no funds", "traceback")
     host.turn(events.ActivityFailed(scheduled_seq=2, failure=failure))
 
     assert host.history[-1].fact == events.OrchestrationCompleted(output='["shop.Declined", "no funds"]')

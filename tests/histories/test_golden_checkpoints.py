@@ -16,8 +16,8 @@ import pytest
 
 from django_durable.engine import transcript
 from django_durable.engine.commands import COMMAND_FACTS
-from django_durable.engine.errors import Failure
 from django_durable.engine.events import Fact, HistoryEvent, OrchestrationFailed
+from django_durable.engine.failures import Failure
 from django_durable.engine.program import Checkpoint, Past
 from django_durable.engine.replay import Execution
 from tests.conformance import checkpoint_stories, orchestrations, step_stories  # noqa: F401 - registers the code

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
 from django.contrib.auth.models import User
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.codec import Binding, JsonCodec
 from django_durable.engine.errors import PayloadError

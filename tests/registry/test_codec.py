@@ -18,8 +18,7 @@ from django.contrib.auth.models import User
 from django.utils.functional import SimpleLazyObject, lazystr
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.codec import JsonCodec
 from django_durable.engine.errors import PayloadError

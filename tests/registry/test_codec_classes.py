@@ -6,8 +6,7 @@ import collections
 import dataclasses
 import enum
 import json
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, LiteralString, NamedTuple, NotRequired, TypedDict

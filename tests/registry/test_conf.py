@@ -11,8 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_durable.conf import KEYS, Settings
-from django_durable.conf import settings as durable
+from django_durable.conf import KEYS, Settings, settings as durable
 
 
 def test_every_key_has_a_default_that_is_valid() -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from django_durable import models
 from django_durable.engine import events
-from django_durable.engine.errors import Failure
 from django_durable.engine.events import Fact, HistoryEvent, OrchestrationStarted
+from django_durable.engine.failures import Failure
 from django_durable.store import claims, instances, turns
 from django_durable.store.records import ClaimedInstance, TurnCommit, TurnOutcome
 from django_durable.store.starts import NewInstance

@@ -11,7 +11,8 @@ from django.db import connection, transaction
 
 from django_durable import models
 from django_durable.engine import events
-from django_durable.engine.errors import Failure, LeaseLost
+from django_durable.engine.errors import LeaseLost
+from django_durable.engine.failures import Failure
 from django_durable.store import activities, endings, expiry, instances, retention
 from django_durable.store.records import TagFilter, TaskKey, TurnOutcome
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_durable import models
 from django_durable.engine import events
 from django_durable.engine.errors import IllegalTransition, InstanceNotFound
+from django_durable.engine.failures import Failure
 from django_durable.engine.states import RuntimeStatus
 from django_durable.store import activities, claims, endings, instances, queries
 from django_durable.store.records import TagFilter, TurnOutcome
@@ -205,7 +206,7 @@ def test_cancel_of_a_blocked_child_tells_its_parent():
     park("left")
     cancel("left", "no")
     (told,) = messages("root")
-    assert told.failure == events.Failure("CancelledError", "Sub-orchestration 'left' was canceled: no")
+    assert told.failure == Failure("CancelledError", "Sub-orchestration 'left' was canceled: no")
 
 
 @pytest.mark.parametrize("suspended", [False, True])

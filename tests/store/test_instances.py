@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from django_durable.engine import events
 from django_durable.engine.errors import IllegalTransition, InstanceAlreadyExists, InstanceNotFound
+from django_durable.engine.failures import Failure
 from django_durable.engine.states import MOVES, TERMINAL, Move, RuntimeStatus
 from django_durable.store import claims, endings, instances
 from django_durable.store.records import TurnOutcome
@@ -54,7 +55,7 @@ def bring_to(instance_id: str, status: RuntimeStatus) -> None:
         case RuntimeStatus.COMPLETED:
             turn(instance_id, COMPLETED)
         case RuntimeStatus.FAILED:
-            turn(instance_id, events.OrchestrationFailed(failure=events.Failure("ValueError", "no")))
+            turn(instance_id, events.OrchestrationFailed(failure=Failure("ValueError", "no")))
         case RuntimeStatus.CANCELED:
             turn(instance_id, events.OrchestrationCanceled(output="null"))
         case RuntimeStatus.TERMINATED:

@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 
 from django_durable.engine import events
-from django_durable.engine.errors import Failure, InstanceNotFound, InvalidArgument
+from django_durable.engine.errors import InstanceNotFound, InvalidArgument
+from django_durable.engine.failures import Failure
 from django_durable.engine.states import RuntimeStatus
 from django_durable.models import Instance
 from django_durable.store import instances, queries

@@ -11,8 +11,8 @@ from django.db import DatabaseError, connection
 
 from django_durable import models
 from django_durable.engine import events
-from django_durable.engine.errors import Failure
 from django_durable.engine.events import HistoryEvent, OrchestrationStarted
+from django_durable.engine.failures import Failure
 from django_durable.engine.states import RuntimeStatus
 from django_durable.store import claims, instances, sql, turns
 from django_durable.store.records import TaskKey, TurnOutcome

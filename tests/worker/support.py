@@ -13,8 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from django_durable.engine.events import HistoryEvent, fact_from_columns
-from django_durable.models import ActivityTask, Execution, Instance
-from django_durable.models import HistoryEvent as HistoryRow
+from django_durable.models import ActivityTask, Execution, HistoryEvent as HistoryRow, Instance
 from django_durable.registry import Registry
 from django_durable.store.instances import create_instance
 from django_durable.store.starts import NewInstance

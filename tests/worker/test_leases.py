@@ -12,11 +12,9 @@ from django.utils import timezone
 
 from django_durable import RetryPolicy
 from django_durable.engine.errors import InvalidArgument
-from django_durable.models import ActivityTask, Instance, Session
-from django_durable.models import Worker as WorkerRow
+from django_durable.models import ActivityTask, Instance, Session, Worker as WorkerRow
 from django_durable.registry import Registry
-from django_durable.store import activities
-from django_durable.store import turns as store_turns
+from django_durable.store import activities, turns as store_turns
 from django_durable.worker.worker import Worker
 
 from .support import (

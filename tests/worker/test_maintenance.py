@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_durable.models import Instance
-from django_durable.models import Worker as WorkerRow
+from django_durable.models import Instance, Worker as WorkerRow
 from django_durable.registry import Registry
 from django_durable.store import workers
 from django_durable.store.records import TagFilter

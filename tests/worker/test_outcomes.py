@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_durable.engine.errors import Failure
 from django_durable.engine.events import ActivityCompleted, ActivityFailed
+from django_durable.engine.failures import Failure
 from django_durable.engine.retry import RetryPolicy
 from django_durable.store.records import ClaimedTask, TaskKey
 from django_durable.worker.outcomes import (

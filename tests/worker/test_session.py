@@ -16,8 +16,7 @@ from django_durable import (
     PromiseSettled,
     WaitTimeout,
 )
-from django_durable.duron import Context, DurableFn
-from django_durable.duron import Session as DuronSession
+from django_durable.duron import Context, DurableFn, Session as DuronSession
 from django_durable.duron.contrib.codecs import PydanticCodec
 from django_durable.duron.contrib.storage import FileLogStorage, MemoryLogStorage
 from django_durable.duron.functions import durable, effect, set_config

@@ -15,8 +15,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from ...client import StatusRecord
-from ...client.viewing import ViewingClient
-from ...client.viewing import client as default_client
+from ...client.viewing import ViewingClient, client as default_client
 from ...engine.errors import InstanceNotFound
 from ...permissions import DurablePermissions, Permitted, Right, current_permissions
 from ...store.transactions import commits_alone

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import CheckpointDamaged
-from ..loop import OrchestrationFuture, OrchestrationLoop, OrchestrationTask
-from ..loop import outcome_of as awaiting
+from ..loop import OrchestrationFuture, OrchestrationLoop, OrchestrationTask, outcome_of as awaiting
 from .coroutines import Resumed, Root
 from .futures import AGAIN, CALLS, PENDING, WAKES, callbacks_of, outcome_of, outer_of
 from .parts import Loading, Saving

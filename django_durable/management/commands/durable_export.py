@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...client import Client
-from ...client import client as stored
+from ...client import Client, client as stored
 from ...client.viewing import client
 from ...engine import transcript
 from ...engine.program import Checkpoint

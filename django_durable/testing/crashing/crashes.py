@@ -14,8 +14,7 @@ from django.db import connections
 from ...client import Client
 from ...conf import settings
 from ...engine.errors import InvalidArgument
-from ...registry import Registry
-from ...registry import default as default_registry
+from ...registry import Registry, default as default_registry
 from . import traces
 from .play import Play, Scenario
 

@@ -6,8 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from django.urls import reverse
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from django_durable.api.converters import TextConverter
 

@@ -6,8 +6,7 @@ import json
 from io import BytesIO
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from django_durable.api import problems
 from django_durable.api.parsers import SLACK, BodyTooLarge, BoundedJSONParser

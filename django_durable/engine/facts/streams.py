@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .facts import Fact, Payload
+from .base import Fact, Payload
 
 READ, PEEK, FOLLOW = "read", "peek", "follow"
 """How code reads: it waits for items; it takes what is there, or nothing; it is told of each item, again and again."""

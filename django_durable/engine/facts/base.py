@@ -10,7 +10,7 @@ import json
 from dataclasses import fields
 from typing import Any, ClassVar, NamedTuple
 
-from .errors import Failure
+from ..failures import Failure
 
 Payload = str
 """JSON text."""

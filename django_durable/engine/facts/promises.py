@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import Failure
-from .facts import Fact, Payload
+from ..failures import Failure
+from .base import Fact, Payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,7 @@
+"""Lengths of columns, in characters."""
+
+NAME_LENGTH = 255
+INSTANCE_ID_LENGTH = 512
+VERSION_LENGTH = 64
+STATUS_LENGTH = 16
+WORKER_ID_LENGTH = 255
