@@ -147,6 +147,32 @@ def unredacted_reads(tree: ast.Module) -> Iterator[Finding]:
                 yield node.lineno, f"imports {', '.join(sorted(names))} of the store"
 
 
+# Where any error of somebody else's code is caught, and what becomes of it; see decision 42.
+BROAD_EXCEPTS = {
+    "checks.py": "a codec of the project's, tried by its check: a check message",
+    "codec/named.py": "a codec of the project's: CodecError",
+    "durable/runtime.py": "the program that it runs: stored as its error and raised again",
+    "engine/checkpoint/frame.py": "the frame's own code: the frame has ended, and it is raised again",
+    "engine/checkpoint/helpers.py": "what is thrown into a loaded frame: passed on to what it waits for",
+    "engine/failures.py": "str() of an author's error: a note",
+    "engine/futures.py": "constructors of an author's types: the error of the future",
+    "engine/loop.py": "what a generator waits for: thrown into it; its cleanup when it is dropped: dropped",
+    "redaction/hook.py": "the REDACT hook: what it was to hide is withheld",
+    "testing/": "code under test",
+    "worker/executor.py": "an attempt of an activity: its failure",
+    "worker/stepfinder.py": "a replay outside a turn: a turn, which blocks the instance",
+    "worker/turns.py": "the engine's advance: the instance is blocked, and nobody else",
+}
+
+
+def broad_excepts(tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            caught = "" if node.type is None else ast.unparse(node.type)
+            if caught in ("", "Exception", "BaseException"):
+                yield node.lineno, f"catches {caught or 'everything'}"
+
+
 def report(module: str, found: Iterator[Finding]) -> list[str]:
     return [f"django_durable/{module}:{line} {what}" for line, what in sorted(found)]
 
@@ -168,6 +194,14 @@ def test_the_faces_read_what_is_stored_through_the_hook() -> None:
 
     assert len(found) > 40
     assert {name for name, lines in found.items() if lines} == set(UNREDACTED)
+
+
+def test_any_error_is_caught_only_where_somebody_elses_code_is_called() -> None:
+    places = {module for module in modules(PACKAGE) if list(broad_excepts(parsed(module)))}
+    listed = {place for place in BROAD_EXCEPTS if any(module.startswith(place) for module in places)}
+
+    assert sorted(module for module in places if not module.startswith(tuple(BROAD_EXCEPTS))) == []
+    assert listed == set(BROAD_EXCEPTS)
 
 
 @pytest.mark.parametrize(

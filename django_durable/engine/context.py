@@ -27,7 +27,7 @@ from .retry import RetryPolicy
 from .signals import LATCH, Signal, checked_policy
 from .steps import LocalStep, recorded_arguments
 from .streams import Stream, StreamWriter
-from .tracing import ReplaySilentLogger
+from .tracing import ReplaySilentLogger, TraceVerbs
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +39,7 @@ Ref = str | Callable[..., Any]
 _DRAWN = frozenset({"random", "_guids"})
 
 
-class OrchestrationContext(PromiseVerbs, KeyValueVerbs):
+class OrchestrationContext(PromiseVerbs, KeyValueVerbs, TraceVerbs):
     """What an orchestration gets as its first argument.
 
     Attributes:
@@ -50,6 +50,8 @@ class OrchestrationContext(PromiseVerbs, KeyValueVerbs):
         random: A `random.Random` seeded by the execution's identity; the same on every replay.
         logger: Logs like a standard logger, silent while replaying.
     """
+
+    logger: ReplaySilentLogger
 
     def __init__(self, program: BaseProgram) -> None:
         self._program = program
@@ -355,22 +357,6 @@ class OrchestrationContext(PromiseVerbs, KeyValueVerbs):
         if name not in self._patches:
             self._patches[name] = self._program.patched(name)
         return self._patches[name]
-
-    def trace_debug(self, message: str) -> None:
-        """Log at DEBUG, silent while replaying."""
-        self.logger.debug(message)
-
-    def trace_info(self, message: str) -> None:
-        """Log at INFO, silent while replaying."""
-        self.logger.info(message)
-
-    def trace_warn(self, message: str) -> None:
-        """Log at WARNING, silent while replaying."""
-        self.logger.warning(message)
-
-    def trace_error(self, message: str) -> None:
-        """Log at ERROR, silent while replaying."""
-        self.logger.error(message)
 
     def _as(self, type: Any) -> As:
         return As(self._program.codec, type)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .base import BaseProgram
@@ -37,3 +37,34 @@ class ReplaySilentLogger:
 
     def critical(self, message: str, *args: Any) -> None:
         self.log(CRITICAL, message, *args)
+
+
+class Logger(Protocol):
+    """What the verbs below need of a logger: a `ReplaySilentLogger`, or one of the standard library."""
+
+    def debug(self, msg: str, /) -> None: ...
+    def info(self, msg: str, /) -> None: ...
+    def warning(self, msg: str, /) -> None: ...
+    def error(self, msg: str, /) -> None: ...
+
+
+class TraceVerbs:
+    """A part of the contexts: one message each, in an orchestration silent while replaying."""
+
+    logger: Logger
+
+    def trace_debug(self, message: str) -> None:
+        """Log at DEBUG."""
+        self.logger.debug(message)
+
+    def trace_info(self, message: str) -> None:
+        """Log at INFO."""
+        self.logger.info(message)
+
+    def trace_warn(self, message: str) -> None:
+        """Log at WARNING."""
+        self.logger.warning(message)
+
+    def trace_error(self, message: str) -> None:
+        """Log at ERROR."""
+        self.logger.error(message)

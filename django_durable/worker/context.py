@@ -9,12 +9,13 @@ from typing import Any
 from ..engine.durations import epoch_ms
 from ..engine.program import Codec
 from ..engine.spans import current_book, formatted
+from ..engine.tracing import TraceVerbs
 from .attempts import Attempt
 
 logger = logging.getLogger("django_durable.activity")
 
 
-class ActivityContext:
+class ActivityContext(TraceVerbs):
     """Who runs, for whom, the how many-eth time; and ways to report and to ask.
 
     Attributes:
@@ -28,6 +29,8 @@ class ActivityContext:
         worker_id, session_id, tag: Where it runs and how it was routed; the last two may be None.
         logger: A standard logger whose records carry `instance_id`, `activity_name` and `attempt`.
     """
+
+    logger: ActivityLogger
 
     def __init__(self, attempt: Attempt, *, worker_id: str, client: Callable[[], Any], codec: Codec) -> None:
         task = attempt.task
@@ -86,22 +89,6 @@ class ActivityContext:
     def get_client(self) -> Any:
         """Return `client`."""
         return self.client
-
-    def trace_debug(self, message: str) -> None:
-        """Log at DEBUG."""
-        self.logger.debug(message)
-
-    def trace_info(self, message: str) -> None:
-        """Log at INFO."""
-        self.logger.info(message)
-
-    def trace_warn(self, message: str) -> None:
-        """Log at WARNING."""
-        self.logger.warning(message)
-
-    def trace_error(self, message: str) -> None:
-        """Log at ERROR."""
-        self.logger.error(message)
 
 
 class ActivityLogger(logging.LoggerAdapter[logging.Logger]):
