@@ -156,7 +156,7 @@ BROAD_EXCEPTS = {
     "engine/checkpoint/helpers.py": "what is thrown into a loaded frame: passed on to what it waits for",
     "engine/failures.py": "str() of an author's error: a note",
     "engine/futures.py": "constructors of an author's types: the error of the future",
-    "engine/loop.py": "what a generator waits for: thrown into it; its cleanup when it is dropped: dropped",
+    "engine/driving.py": "what a generator waits for: thrown into it; its cleanup when it is dropped: dropped",
     "redaction/hook.py": "the REDACT hook: what it was to hide is withheld",
     "testing/": "code under test",
     "worker/executor.py": "an attempt of an activity: its failure",

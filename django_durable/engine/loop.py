@@ -25,20 +25,18 @@ import inspect
 import math
 from asyncio import events as asyncio_events, tasks as asyncio_tasks
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from sys import get_asyncgen_hooks, set_asyncgen_hooks
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
+from .driving import awaitable_of, close_fully
 from .durations import milliseconds
-from .errors import ForbiddenInOrchestration, InvalidArgument, NotAwaitable, StepBudgetExceeded
+from .errors import ForbiddenInOrchestration, InvalidArgument, StepBudgetExceeded
 
 CancelledError = asyncio.CancelledError
 """Raised into orchestration code at its await when it, or the task it runs in, is canceled."""
-
-CLOSE_ATTEMPTS = 100
-"""How often code that is dropped may await in its cleanup before it is left to the garbage collector."""
 
 T = TypeVar("T")
 
@@ -236,7 +234,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
 
     def ensure_future(self, thing: Any) -> asyncio.Future[Any]:
         """Return a future, coroutine, generator or other awaitable as a future of this loop. Raises: NotAwaitable."""
-        future: asyncio.Future[Any] = asyncio.ensure_future(_awaitable(thing), loop=self)
+        future: asyncio.Future[Any] = asyncio.ensure_future(awaitable_of(thing), loop=self)
         return future
 
     # What asyncio asks of a running loop.
@@ -368,54 +366,3 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 async def outcome_of(future: asyncio.Future[T]) -> T:
     """Wait for a future; what a task runs that was made of one."""
     return await future
-
-
-async def drive(generator: Generator[Any, Any, T]) -> T:
-    """Run a generator orchestration as a coroutine: each thing it yields is awaited, its outcome sent or thrown in."""
-    try:
-        item = generator.send(None)
-        while True:
-            try:
-                value = await _awaitable(item)
-            except GeneratorExit:
-                close_fully(generator)
-                raise
-            except BaseException as error:
-                item = generator.throw(error)
-            else:
-                item = generator.send(value)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
-def close_fully(code: Any) -> None:
-    """Close a coroutine or generator; where its cleanup suspends or raises, close it again, until it has ended.
-
-    What it waits for is closed first. Otherwise an inner one whose cleanup suspends would be lost with the outer one,
-    which ends by the RuntimeError about it.
-    """
-    for _ in range(CLOSE_ATTEMPTS):
-        inner = getattr(code, "cr_await", None) or getattr(code, "gi_yieldfrom", None)
-        if hasattr(inner, "cr_await") or hasattr(inner, "gi_yieldfrom"):
-            close_fully(inner)
-        try:
-            code.close()
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            continue  # RuntimeError: it suspended. Anything else: it has ended, and closing it again has no effect.
-        return
-
-
-def _awaitable(thing: Any) -> Awaitable[Any]:
-    """Return what orchestration code waits for as something to await; a generator is driven.
-
-    Raises: NotAwaitable: it is neither a generator nor awaitable.
-    """
-    if inspect.isgenerator(thing):
-        return drive(thing)
-    if not hasattr(thing, "__await__"):
-        raise NotAwaitable(thing)
-    awaitable: Awaitable[Any] = thing
-    return awaitable

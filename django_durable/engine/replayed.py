@@ -6,8 +6,8 @@ import inspect
 
 from .base import BaseProgram
 from .context import OrchestrationContext
+from .driving import drive
 from .events import Payload
-from .loop import drive
 from .spans import use_book
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from django_durable.engine.driving import close_fully, drive
 from django_durable.engine.errors import (
     NotAwaitable,
 )
-from django_durable.engine.loop import CancelledError, close_fully, drive
+from django_durable.engine.loop import CancelledError
 
 from .support import LoopHost
 

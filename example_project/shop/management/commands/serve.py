@@ -15,7 +15,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from example_project.shop import accounts
 
 SERVER = [sys.executable, "-m", "daphne", "example_project.asgi:application", "--verbosity", "0"]
-WORKER = [sys.executable, str(settings.BASE_DIR / "manage.py"), "durable_worker", "--no-reload"]
+WORKER = [sys.executable, str(settings.BASE_DIR / "manage.py"), "durable_worker", "--no-reload", "--verbosity=0"]
+"""Without its own lines: the log of this project has them."""
 PATIENCE = 30
 """Seconds for a process to end by itself."""
 
