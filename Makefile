@@ -63,7 +63,7 @@ docs: $(VENV)/.dev  ## build the documentation into docs/_build, a warning is an
 fuzz-checkpoints: $(VENV)/.dev  ## 10,000 random programs, each from a checkpoint at every suspension; PROGRAMS="100 7" for 100 from seed 7
 	$(BIN)/python -m tests.engine.checkpoint.fuzzing $(or $(PROGRAMS),10000)
 
-bench: $(VENV)/.dev  ## measure it beside its peers, such as BENCH_ARGS="--runs 1 --workloads chain"
+bench: $(VENV)/.dev  ## measure everything beside its peers and alone, 25 minutes; BENCH_ARGS="--only peers --rounds 1" for less
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 soak: $(VENV)/.dev  ## the example under load for MINUTES (60), with workers killed and stopped; nothing may be lost or grow

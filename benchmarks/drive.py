@@ -1,7 +1,7 @@
-"""One measurement of one contestant: `python -m benchmarks.drive NAME WORKLOAD SIZE URL CONCURRENCY` prints JSON.
+"""Measures one contestant: `python -m benchmarks.drive NAME WORKLOAD SIZE URL CONCURRENCY TIMES` prints JSON.
 
 Runs with the contestant's own interpreter. The worker is a process of its own, which has run a warm-up when the clock
-starts.
+starts; the workload then runs some times. How often somebody found the database locked is told, too.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any
 
 from . import stamps
 
 Figures = dict[str, float]
+CHAINS = 200
 
 
 def chain(client: Any, size: int) -> Figures:
-    """200 instances of `size` activities in sequence: all started, then all waited for."""
-    ids = _ids(200)
+    """`CHAINS` instances of `size` activities in sequence: all started, then all waited for."""
+    ids = _ids(CHAINS)
     started = time.perf_counter()
     for id in ids:
         client.start(id, "chain", size)
@@ -85,9 +86,10 @@ def _quantile(values: list[float], share: float) -> float:
 
 
 @contextmanager
-def worker(name: str, url: str, concurrency: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker process; it is ended with the block."""
-    with tempfile.TemporaryFile() as log:
+def worker(name: str, url: str, concurrency: int, log: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker process; it is ended with the block. What it says goes to `log`."""
+    with ExitStack() as stack:
+        log = log or stack.enter_context(tempfile.TemporaryFile())
         command = [sys.executable, "-m", "benchmarks.drive", name, "serve", str(concurrency), url]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -104,20 +106,23 @@ def worker(name: str, url: str, concurrency: int) -> Iterator[subprocess.Popen[b
                 process.kill()
 
 
-def main(name: str, workload: str, size: int, url: str, concurrency: int = 0) -> None:
+def main(name: str, workload: str, size: int, url: str, concurrency: int = 0, times: int = 1) -> None:
     contestant = importlib.import_module(f"benchmarks.contestants.{name}")
     if workload == "prepare":
         return contestant.prepare(url)
     if workload == "serve":
         return contestant.serve(url, size)
-    os.environ[stamps.VARIABLE] = os.path.join(tempfile.mkdtemp(prefix="benchmark-"), "stamps")
-    with worker(name, url, concurrency):
-        client = contestant.Client(url)
-        for id in _ids(3):
-            client.start(id, "chain", 5)
-            client.wait(id)
-        figures = WORKLOADS[workload](client, size)
-    sys.stdout.write(json.dumps(figures) + "\n")
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory, tempfile.TemporaryFile() as log:
+        os.environ[stamps.VARIABLE] = os.path.join(directory, "stamps")
+        with worker(name, url, concurrency, log):
+            client = contestant.Client(url)
+            for id in _ids(3):
+                client.start(id, "chain", 5)
+                client.wait(id)
+            runs = [WORKLOADS[workload](client, size) for _ in range(times)]
+        log.seek(0)
+        locked = log.read().count(b"database is locked")
+    sys.stdout.write(json.dumps([{**figures, "locked": locked} for figures in runs]) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
-from .report import DATABASES, NAMES, best_of, images
+from .report import NAMES, best_of, images
 from .results import kept
+from .targets import DATABASES
 
 INK = "#808890"
 COLORS = {"durable": "#0c8f6b", "duroxide": "#8a63c7", "dbos": "#d08a1c", "absurd": "#4a86c9"}

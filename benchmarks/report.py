@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .environments import python_of
 from .results import ROOT, kept
+from .targets import DATABASES, HEAD, targets
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 MARKED = re.compile(r"(<!-- measured -->\n).*(<!-- end of measured -->)", re.DOTALL)
 NAMES = {"durable": "django_durable", "duroxide": "Duroxide", "dbos": "DBOS", "absurd": "Absurd"}
-DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 WORKLOADS = {
     "chain": "200 instances of 5 activities in sequence, activities/s",
     "fan_out": "one instance of {size:,} activities at once, activities/s",
@@ -43,6 +43,7 @@ def _peers() -> str:
         return ""
     best = best_of(found)
     lines = [_about(found, f"medians of {found['rounds']} rounds; peers: {', '.join(found['peers'])}")]
+    failed = _failed(found)
     for database, shown in DATABASES.items():
         names = [name for name in NAMES if any(key[1:3] == (database, name) for key in best)]
         if not names:
@@ -52,9 +53,38 @@ def _peers() -> str:
         for workload, size in sorted({(key[0], key[3]) for key in best if key[1] == database}, key=_order):
             cells = {name: best.get((workload, database, name, size)) for name in names}
             label = WORKLOADS[workload].format(size=size)
-            lines += [_row(label, *(_shown(cells[name]) for name in names), _ratio(cells))]
+            shown_cells = (_shown(cells[name]) + failed.get((workload, database, name, size), "") for name in names)
+            lines += [_row(label, *shown_cells, _ratio(cells))]
     plot = "![Throughput beside the peers](../images/benchmark-peers.svg)"
-    return _section("Beside its peers", "\n".join(lines), plot, " ".join(_chains(best)))
+    return _section("Beside its peers", "\n".join(lines), plot, " ".join(_chains(best)), _settings(found))
+
+
+def _failed(found: Kept) -> dict[tuple[str, str, str, int], str]:
+    """Say of each contestant whose runs failed how many did."""
+    return {
+        (each["workload"], each["database"], each["contestant"], each["size"]): (
+            f" ({len(each['failures'])} of {len(each['failures']) + len(each['runs'])} failed)"
+        )
+        for each in found["figures"]
+        if each["failures"]
+    }
+
+
+def _settings(found: Kept) -> str:
+    """Say at which of its settings each peer ran, and why runs failed."""
+    rows = [("Database", "workload", "peer", "chosen concurrency", "tried")]
+    for each in (each for each in found["settings"] if each["tried"]):
+        figures = (
+            f"{setting}: {'failed' if value is None else f'{value:,.1f}'}" for setting, value in each["tried"].items()
+        )
+        place = DATABASES[each["database"]], each["workload"].replace("_", "-"), NAMES[each["contestant"]]
+        rows.append((*place, str(each["concurrency"]), ", ".join(figures)))
+    said = ["Each peer ran at the setting that a calibration found best, in activities/s or, for latency, ms:", ""]
+    said += [_table(rows)]
+    reasons = sorted({(NAMES[each["contestant"]], reason) for each in found["figures"] for reason in each["failures"]})
+    if reasons:
+        said += ["", "Runs that failed:", "", *(f"- {name}: `{reason}`" for name, reason in reasons)]
+    return "\n".join(said)
 
 
 def _chains(best: Best) -> Iterable[str]:
@@ -68,10 +98,11 @@ def _chains(best: Best) -> Iterable[str]:
 
 
 def best_of(found: Kept) -> Best:
-    """Return the medians by workload, database, contestant and size, at the setting that suited best most often."""
+    """Return the medians by workload, database, contestant and size; without what never worked."""
     return {
         (each["workload"], each["database"], each["contestant"], each["size"]): each["median"]
-        for each in sorted(found["figures"], key=lambda each: len(each["runs"]))
+        for each in found["figures"]
+        if each["median"]
     }
 
 
@@ -82,7 +113,7 @@ def _order(workload: tuple[str, int]) -> tuple[int, int]:
 def _shown(figures: dict[str, float] | None) -> str:
     if figures is None:
         return "-"
-    values = [value for name, value in figures.items() if name != "median_ms"]
+    values = [value for name, value in figures.items() if name not in ("median_ms", "locked")]
     return " / ".join(f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" for value in values)
 
 
@@ -92,6 +123,8 @@ def _ratio(cells: dict[str, dict[str, float] | None]) -> str:
         return ""
     name, value = next(iter(ours.items()))
     others = [figures[name] for contestant, figures in cells.items() if figures and contestant != OURS]
+    if not others:
+        return "-"
     best = max(others) if name.endswith("per_second") else min(others)
     return f"{value / best:.1f} x" if name.endswith("per_second") else f"{best / value:.1f} x faster"
 
@@ -139,19 +172,12 @@ def _tables() -> str:
 
 def _rest() -> str:
     told: dict[str, Callable[[Kept], str]] = {
-        "waiting": lambda found: (
-            f"With {found['size']:,} instances waiting for an event and a timer an idle worker takes "
-            f"{found['idle_cpu_percent'][str(found['size'])]} % of a core; with none "
-            f"{found['idle_cpu_percent']['none']} %."
-        ),
+        "waiting": _of_waiting,
         "timers": lambda found: (
             f"Of {found['size']:,} timers due in the same second the last fires {found['last_fired_after_s']} s later."
         ),
         "accuracy": lambda found: (
             f"A timer alone fires {found['median_ms']} ms after it is due (median), {found['p99_ms']} ms (p99)."
-        ),
-        "memory": lambda found: (
-            f"A worker takes {found['empty_mb']} MB, with {found['size']:,} executions in memory {found['full_mb']} MB."
         ),
         "workers": lambda found: (
             f"One worker process runs {found['activities_per_second']['1']:,} activities/s, two "
@@ -164,7 +190,32 @@ def _rest() -> str:
     return _section("The rest", "\n".join(lines)) if lines else ""
 
 
-SECTIONS = (_peers, _history, _tables, _rest)
+def _of_waiting(found: Kept) -> str:
+    def idle(count: str) -> str:
+        queries = found["idle"][count]["queries_per_second"]
+        asked = "" if queries is None else f" and {queries} queries/s"
+        return f"{found['idle'][count]['cpu_percent']} % of a core{asked}"
+
+    memory = ", with ".join(
+        f"{int(count):,} executions in memory {size} MB" if int(count) else f"{size} MB"
+        for count, size in found["memory_mb"].items()
+    )
+    return (
+        f"With {found['size']:,} instances waiting for an event and a timer an idle worker takes "
+        f"{idle(str(found['size']))}; with none {idle('0')}. It takes {memory}."
+    )
+
+
+def _targets() -> str:
+    all_of_them = targets()
+    known = [each for each in all_of_them if each.reached is not None]
+    said = f"{sum(each.reached is True for each in known)} of {len(all_of_them)} targets are reached"
+    missing = len(all_of_them) - len(known)
+    said += f", and {missing} were not measured." if missing else "."
+    return _section("Targets", said, _table([HEAD, *(each.row for each in all_of_them)])) if known else ""
+
+
+SECTIONS = (_targets, _peers, _history, _tables, _rest)
 
 
 def _on_both(name: str) -> Iterable[tuple[str, Kept]]:
@@ -185,7 +236,7 @@ def _section(title: str, *parts: str) -> str:
     return "\n\n".join((f"## {title}", *parts)) + "\n"
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     head, *rest = rows
     return "\n".join([_row(*head), _row(*["---"] * len(head)), *(_row(*row) for row in rest)])
 

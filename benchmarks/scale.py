@@ -2,11 +2,10 @@
 
 history   `size` activities in sequence in one instance: ms a step along the way, and what a cold worker takes to go on
 tables    claim, start, status poll and the admin's list, as ever more finished instances are stored, up to `size`
-waiting   an idle worker's processor time and statements, with `size` instances waiting for an event and a timer
+waiting   what an idle worker takes with `size` instances waiting for an event and a timer, and its memory with 10,000
 timers    `size` timers due in the same second: seconds until the last one has fired
 accuracy  `size` timers due one after the other: ms between due and fired
-memory    resident MB of a worker with `size` executions in memory
-workers   chain throughput of one worker process and of two, `size` instances
+workers   chain throughput of one worker process and of two, in turn, `size` instances
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from .contestants import durable
 from .databases import Databases
 from .drive import worker
 from .results import keep
+from .tables import tables
 
 Figures = dict[str, Any]
 SIZES = {
@@ -35,12 +35,18 @@ SIZES = {
     "waiting": 100_000,
     "timers": 10_000,
     "accuracy": 100,
-    "memory": 10_000,
     "workers": 400,
 }
 TICKS = os.sysconf("SC_CLK_TCK")
-IDLE_SECONDS = 30
+IDLE_SECONDS = 20
+REPORTED_SECONDS = 1.5
+"""How long a process of PostgreSQL may keep its counts to itself, and some more."""
+
 CHUNK = 2_000
+HOT = 10_000
+"""Executions that a worker keeps in memory, as the benchmarks' project is set."""
+
+WEEK_MS = 7 * 24 * 3_600_000
 
 
 def history(url: str, size: int) -> Figures:
@@ -74,182 +80,48 @@ def history(url: str, size: int) -> Figures:
     }
 
 
-def tables(url: str, size: int) -> Figures:
-    stored, found = 0, {0: _costs()}
-    for goal in sorted(each for each in {10_000, 100_000, size} if each <= size):
-        _store_finished(stored, goal)
-        stored = goal
-        _analyze()
-        found[goal] = _costs()
-    ratios = {name: round(found[size][name] / found[0][name], 2) for name in found[0]}
-    return {"ms_by_finished": found, "ratios": ratios, "plans": _plans()}
-
-
-def _analyze() -> None:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
-def _plans() -> dict[str, list[str]]:
-    """Explain the statements that were timed, as the database runs them over the full tables."""
-    from datetime import UTC, datetime, timedelta
-
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    from django_durable.client import client
-    from django_durable.store import activities, claims
-    from django_durable.store.records import TagFilter
-
-    now, lease = datetime.now(UTC), timedelta(seconds=30)
-    calls: dict[str, Callable[[], Any]] = {
-        "claim": lambda: claims.claim_instances("bench", limit=100, lease=lease, now=now),
-        "claim_tasks": lambda: activities.claim_activities(
-            "bench", tags=TagFilter(), limit=8, lease=lease, now=now, sessions=None
-        ),
-        "status": lambda: client.get_status_record("finished-7"),
-    }
-    explain = "EXPLAIN (ANALYZE, BUFFERS) " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
-    plans = {}
-    for name, call in calls.items():
-        with CaptureQueriesContext(connection) as seen:
-            call()
-        [first, *_] = [each["sql"] for each in seen if each["sql"].lstrip().upper().startswith("SELECT")]
-        with connection.cursor() as cursor:
-            cursor.execute(explain + first.replace("%", "%%"))
-            plans[name] = [str(row[-1]) for row in cursor.fetchall()]
-    return plans
-
-
-def _costs() -> dict[str, float]:
-    """Return the median ms of each operation that users and workers wait for."""
-    from datetime import UTC, datetime, timedelta
-
-    from django.contrib.auth.models import User
-    from django.test import Client as Browser
-
-    from django_durable.client import client
-    from django_durable.store import activities, claims
-    from django_durable.store.records import TagFilter
-
-    browser = Browser(headers={"host": "localhost"})
-    user, _ = User.objects.get_or_create(username="root", is_staff=True, is_superuser=True)
-    browser.force_login(user)
-    number = iter(range(10**9))
-    key = f"polled-{time.time()}"
-    client.start_orchestration(key, "chain", 1, delay=timedelta(days=1))
-
-    def claim() -> None:
-        claims.claim_instances("bench", limit=100, lease=timedelta(seconds=30), now=datetime.now(UTC))
-
-    def claim_tasks() -> None:
-        activities.claim_activities(
-            "bench",
-            tags=TagFilter(),
-            limit=8,
-            lease=timedelta(seconds=30),
-            now=datetime.now(UTC),
-            sessions=None,
-        )
-
-    def start() -> None:
-        client.start_orchestration(f"{key}-{next(number)}", "chain", 1, delay=timedelta(days=1))
-
-    def listing() -> None:
-        assert browser.get("/admin/django_durable/instance/").status_code == 200
-
-    return {
-        "claim": _timed(claim),
-        "claim_tasks": _timed(claim_tasks),
-        "start": _timed(start),
-        "status": _timed(lambda: client.get_status_record(key)),
-        "admin_list": _timed(listing, 20),
-    }
-
-
-def _timed(call: Callable[[], Any], rounds: int = 200) -> float:
-    taken = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        call()
-        taken.append((time.perf_counter() - started) * 1000)
-    return round(median(taken), 3)
-
-
-def _store_finished(already: int, size: int) -> None:
-    """Insert instances that have completed, each with its execution and four events, as its worker would leave them."""
-    from datetime import UTC, datetime
-
-    from django_durable import models
-
-    at = datetime.now(UTC)
-    for first in range(already, size, CHUNK):
-        rows = models.Instance.objects.bulk_create(
-            models.Instance(
-                instance_id=f"finished-{number}",
-                orchestration=f"orchestration-{number % 20}",
-                version="1.0.0",
-                runtime_status="Completed",
-                history_length=4,
-                created_at=at,
-                started_at=at,
-                updated_at=at,
-                completed_at=at,
-            )
-            for number in range(first, min(first + CHUNK, size))
-        )
-        models.Execution.objects.bulk_create(
-            models.Execution(
-                instance=row,
-                number=1,
-                version="1.0.0",
-                status="Completed",
-                input="[1]",
-                output="1",
-                event_count=4,
-                started_at=at,
-                completed_at=at,
-            )
-            for row in rows
-        )
-        kinds = ("OrchestrationStarted", "ActivityScheduled", "ActivityCompleted", "OrchestrationCompleted")
-        models.HistoryEvent.objects.bulk_create(
-            models.HistoryEvent(
-                instance=row,
-                execution_number=1,
-                seq=seq,
-                kind=kind,
-                name="noop",
-                payload="1",
-                data="{}",
-                recorded_at=at,
-            )
-            for row in rows
-            for seq, kind in enumerate(kinds, 1)
-        )
-
-
 def waiting(url: str, size: int) -> Figures:
     with worker("durable", url, 8) as process:
         _settle()
-        alone = _idle(process.pid)
-        _start_many("approval", size, 7 * 24 * 3_600_000)
-        _until_running(size)
+        empty = _resident(process.pid)
+        idle = {"0": _idle(process.pid)}
+        hot = min(HOT, size)
+        _start_many("approval", range(hot), WEEK_MS)
+        _until_running()
+        full = _resident(process.pid)
+        _start_many("approval", range(hot, size), WEEK_MS)
+        _until_running()
         _settle()
-        return {"idle_cpu_percent": {"none": alone, str(size): _idle(process.pid)}}
+        idle[str(size)] = _idle(process.pid)
+    return {"idle": idle, "memory_mb": {"0": empty, str(hot): full}}
 
 
-def _idle(pid: int) -> float:
-    before = _ticks(pid)
+def _idle(pid: int) -> Figures:
+    """Return what a worker with nothing to do takes: percent of a core, and transactions a second, each one a query."""
+    ticks, transactions = _ticks(pid), _transactions()
     time.sleep(IDLE_SECONDS)
-    return round((_ticks(pid) - before) / TICKS / IDLE_SECONDS * 100, 2)
+    asked = None if transactions is None else (_transactions() or 0) - transactions - 1
+    return {
+        "cpu_percent": round((_ticks(pid) - ticks) / TICKS / IDLE_SECONDS * 100, 2),
+        "queries_per_second": None if asked is None else round(asked / IDLE_SECONDS, 2),
+    }
 
 
 def _ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+def _transactions() -> int | None:
+    """Return how many transactions the database has seen, once all processes have told of theirs; None on SQLite."""
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        return None
+    time.sleep(REPORTED_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
 
 
 def timers(url: str, size: int) -> Figures:
@@ -259,9 +131,9 @@ def timers(url: str, size: int) -> Figures:
 
     with worker("durable", url, 8):
         # Far enough ahead for all of them to be set before the first is due.
-        due_at = time.time() + 15 + size / 300
-        _start_many("timer_at", size, int(due_at * 1000))
-        _until_running(size)
+        due_at = time.time() + 10 + size / 500
+        _start_many("timer_at", range(size), int(due_at * 1000))
+        _until_running()
         early = time.time() < due_at
         _until(lambda: not models.Instance.objects.filter(completed_at=None).exists())
         last = models.Instance.objects.aggregate(last=Max("completed_at"))["last"].timestamp()
@@ -274,7 +146,7 @@ def accuracy(url: str, size: int) -> Figures:
     late = []
     with worker("durable", url, 8):
         for number in range(size):
-            due_at = time.time() + 0.3
+            due_at = time.time() + 0.15
             client.start_orchestration(f"timer-{number}", "timer_at", int(due_at * 1000))
             client.wait_for_output(f"timer-{number}", 60_000)
             completed = client.get_status_record(f"timer-{number}").completed_at
@@ -283,47 +155,51 @@ def accuracy(url: str, size: int) -> Figures:
     return {"median_ms": round(median(late), 1), "p99_ms": round(sorted(late)[int(len(late) * 0.99)], 1)}
 
 
-def memory(url: str, size: int) -> Figures:
-    with worker("durable", url, 8) as process:
-        _settle()
-        before = _resident(process.pid)
-        _start_many("approval", size, 7 * 24 * 3_600_000)
-        _until_running(size)
-        return {"empty_mb": before, "full_mb": _resident(process.pid)}
-
-
 def _resident(pid: int) -> float:
     line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS"))
     return round(int(line.split()[1]) / 1024, 1)
 
 
 def workers(url: str, size: int) -> Figures:
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for count, found in rates.items():
+            found.append(_rate(url, size, count))
+    medians = {str(count): round(median(found)) for count, found in rates.items()}
+    return {"activities_per_second": medians, "ratio": round(medians["2"] / medians["1"], 2)}
+
+
+def _rate(url: str, size: int, count: int) -> float:
     from django_durable.client import client
 
-    rates = {}
-    for count in (1, 2):
-        with ExitStack() as stack:
-            for _ in range(count):
-                stack.enter_context(worker("durable", url, 8))
-            _settle()
-            ids = [f"{count}-{number}-{time.time()}" for number in range(size)]
-            started = time.perf_counter()
-            for id in ids:
-                client.start_orchestration(id, "chain", 5)
-            for id in ids:
-                client.wait_for_output(id, 600_000)
-            rates[str(count)] = round(size * 5 / (time.perf_counter() - started))
-    return {"activities_per_second": rates}
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(worker("durable", url, 8))
+        _until_workers(count)
+        _settle()
+        ids = [f"{count}-{number}-{time.time()}" for number in range(size)]
+        started = time.perf_counter()
+        for id in ids:
+            client.start_orchestration(id, "chain", 5)
+        for id in ids:
+            client.wait_for_output(id, 600_000)
+        return size * 5 / (time.perf_counter() - started)
 
 
-def _start_many(orchestration: str, size: int, input: Any) -> None:
+def _until_workers(count: int) -> None:
+    from django_durable import models
+
+    _until(lambda: models.Worker.objects.filter(stopping=False).count() >= count)
+
+
+def _start_many(orchestration: str, numbers: range, input: Any) -> None:
     from django.db import transaction
 
     from django_durable.client import client
 
-    for first in range(0, size, CHUNK):
+    for first in range(numbers.start, numbers.stop, CHUNK):
         with transaction.atomic():
-            for number in range(first, min(first + CHUNK, size)):
+            for number in range(first, min(first + CHUNK, numbers.stop)):
                 client.start_orchestration(f"{orchestration}-{number}", orchestration, input)
 
 
@@ -337,7 +213,7 @@ def _settle() -> None:
     time.sleep(2)
 
 
-def _until_running(size: int) -> None:
+def _until_running() -> None:
     from django_durable import models
 
     _until(lambda: not models.Instance.objects.filter(runtime_status="Pending").exists())
@@ -361,7 +237,7 @@ def _project(databases: Databases, vendor: str) -> Iterator[str]:
         connections.close_all()
 
 
-MEASURES = {each.__name__: each for each in (history, tables, waiting, timers, accuracy, memory, workers)}
+MEASURES = {each.__name__: each for each in (history, tables, waiting, timers, accuracy, workers)}
 
 
 def main() -> None:

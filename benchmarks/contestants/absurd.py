@@ -14,7 +14,8 @@ from benchmarks.stamps import Stamps
 
 DATABASES = ("postgresql",)
 CONCURRENCIES = (8, 1)
-WITHOUT = ("fan_out",)
+MOST = {"fan_out": 0}
+"""It has no parallel steps."""
 
 
 def prepare(url: str) -> None:

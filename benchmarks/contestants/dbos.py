@@ -14,6 +14,8 @@ from benchmarks.stamps import Stamps
 
 DATABASES = ("postgresql", "sqlite")
 CONCURRENCIES = (16, 50)
+MOST = {"fan_out": 500}
+"""At some 70 activities/s, 5,000 of them take longer than a run may."""
 QUEUE = "benchmark"
 PARALLEL = "parallel"
 POLL_SECONDS = 0.05

@@ -7,6 +7,7 @@ from typing import Any
 
 DATABASES = ("postgresql", "sqlite")
 CONCURRENCIES = (8,)
+MOST: dict[str, int] = {}
 
 
 def setup(url: str) -> None:

@@ -9,6 +9,7 @@ from benchmarks.stamps import Stamps
 
 DATABASES = ("postgresql", "sqlite")
 CONCURRENCIES = (8, 2)
+MOST: dict[str, int] = {}
 
 
 def _provider(url: str) -> Any:
