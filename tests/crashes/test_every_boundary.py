@@ -19,7 +19,7 @@ from .stories import STORIES, STYLES, registry
 SAMPLE = None if os.environ.get("DURABLE_CRASHES") == "all" else 8
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600 if SAMPLE is None else 600)
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", STORIES)
 def test_a_worker_killed_at_any_boundary_loses_and_doubles_nothing(name, style, groups, record_property):

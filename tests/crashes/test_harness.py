@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
 from django_durable import InvalidArgument
+from django_durable.client import Client
 from django_durable.registry import Registry
 from django_durable.testing import assert_survives_every_crash
-from django_durable.testing.crashing import mortal
+from django_durable.testing.crashing import forking, mortal
 
 OUTSIDE: list[str] = []
 
@@ -125,6 +128,61 @@ def test_code_that_ends_its_worker_is_found_and_how(groups):
 
     with pytest.raises(AssertionError, match=r"The worker ended by itself, with exit code 3, last: "):
         assert_survives_every_crash(exiting, registry=faulty())
+
+
+@pytest.fixture
+def reader(groups) -> Iterator[Reader]:
+    made = Reader()
+    made.start()
+    made.reads.wait()
+    yield made
+    made.enough.set()
+    made.join()
+
+
+class Reader(threading.Thread):
+    """A thread that is in the middle of reading the database until it is told that it is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads, self.enough = threading.Event(), threading.Event()
+
+    def run(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT COUNT(*) FROM auth_group")
+            self.reads.set()
+            self.enough.wait()
+            cursor.execute("ROLLBACK")
+        connection.close()
+
+
+@pytest.mark.only_on("sqlite")
+def test_no_worker_inherits_a_lock_that_another_thread_had(reader, groups, monkeypatch):
+    asked = forking._open_databases
+
+    def open_databases() -> list[str]:
+        """The thread ends once it was seen."""
+        if found := asked():
+            reader.enough.set()
+        return found
+
+    monkeypatch.setattr(forking, "_open_databases", open_databases)
+    worker = mortal.Mortal(faulty(), dies_at=None, now=datetime.now(UTC), using="default")
+    try:
+        reader.join()
+        Client(faulty()).start_orchestration("it", "writes", "row")
+        assert worker.run(timedelta(0))
+    finally:
+        worker.end()
+    assert groups.count() == 1
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_thread_that_keeps_the_database_open_is_told_of(reader, monkeypatch):
+    monkeypatch.setattr(forking, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(InvalidArgument, match=r"Another thread of the test's process has .*test\.sqlite3 open"):
+        mortal.Mortal(faulty(), dies_at=None, now=datetime.now(UTC), using="default")
 
 
 def test_a_test_inside_a_transaction_is_refused(db):

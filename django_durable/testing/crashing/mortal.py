@@ -11,18 +11,14 @@ import json
 import os
 import select
 import signal
-import sys
 import tempfile
 import time
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
-
-from django.db import connections
 
 from ...registry import Registry
 from ...store.records import ClaimedTask, TaskKey
@@ -32,9 +28,13 @@ from ...worker.worker import Worker
 from ..clock import StandingClock
 from ..harness import Durable
 from .boundaries import Boundaries
+from .forking import flush, fork, let_go
 
 DEADLINE_SECONDS = 60.0
 """After so long without a word, a worker counts as stuck."""
+
+LISTENING_SECONDS = 0.5
+"""So long at a time it is listened for: where the machine stands still, that counts once and no more."""
 
 BETWEEN_ORDERS = timedelta(seconds=1)
 """By how much its clock moves meanwhile: longer than that takes, so that each play is like the one before."""
@@ -74,12 +74,11 @@ class Mortal:
         self.now = now
         self.dead = False
         self._dies_at = dies_at
+        let_go()
         orders, self._orders = os.pipe()
         self._words, words = os.pipe()
         self._stack = Stack()
-        # One that is open on both sides of a fork belongs to nobody.
-        connections.close_all()
-        self._pid = _fork()
+        self._pid = fork()
         if not self._pid:
             os.close(self._orders)
             os.close(self._words)
@@ -136,12 +135,15 @@ class Mortal:
 
     def _hear(self) -> Iterator[list[Any]]:
         """Yield what it says, until it has ended."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        silence = 0.0
         while True:
             *lines, self._unread = self._unread.split(b"\n")
             for line in lines:
                 yield json.loads(line)
-            readable, _, _ = select.select([self._words], [], [], max(deadline - time.monotonic(), 0))
+            readable, _, _ = select.select([self._words], [], [], LISTENING_SECONDS)
+            if not readable and silence < DEADLINE_SECONDS:
+                silence += LISTENING_SECONDS
+                continue
             if not readable:
                 stands = self._stack.read_of(self._pid)
                 self.end()
@@ -152,7 +154,7 @@ class Mortal:
             if not heard:
                 return
             self._unread += heard
-            deadline = time.monotonic() + DEADLINE_SECONDS
+            silence = 0.0
 
 
 class Stack:
@@ -178,19 +180,6 @@ class Stack:
         self._file.close()
 
 
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # Python warns where the test's process has threads. None of them has anything that the worker needs.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        _flush()  # What is in a buffer at a fork is written twice.
-        return os.fork()
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-
-
 class _Life:
     """The inside: runs what it is told until nobody is there to tell it anything."""
 
@@ -213,7 +202,7 @@ class _Life:
         except BaseException:
             self._say("failed", traceback.format_exc())
         finally:
-            _flush()
+            flush()
             os._exit(0)
 
     def _say(self, *word: Any) -> None:
