@@ -104,6 +104,8 @@ class Outstanding:
                 future.resolve(payload)
             case events.StreamItemsReceived():
                 future.resolve(fact)
+                if fact.ended:
+                    self._end_reads(fact)
             case events.TimerFired():
                 future.resolve(None)
             case events.ActivityFailed(failure=failure, timed_out=timed_out):
@@ -116,6 +118,11 @@ class Outstanding:
             case events.PromiseExpired():
                 late = Failure(type_name(PromiseExpired), "Its deadline has passed.")
                 future.reject(PromiseExpired(future.what, late))
+
+    def _end_reads(self, fact: events.StreamItemsReceived) -> None:
+        """Settle what else reads a stream that has ended: nobody is told a second time."""
+        for seq in [seq for seq, each in self._reads.items() if each.name == fact.name and each.mode != FOLLOW]:
+            self._take(seq).resolve(fact)
 
     def _take(self, seq: int) -> DurableFuture[Any]:
         """Close what is open at `seq` and return its future."""

@@ -150,6 +150,16 @@ def test_two_readers_share_the_items():
     assert host.output == [[1], [2]]
 
 
+def test_the_end_of_a_stream_reaches_all_who_read_it():
+    async def story(ctx, orders: Stream[int] = Provided):
+        collected, batch = await asyncio.gather(orders.collect(), orders.next(), return_exceptions=True)
+        return [collected, type(batch).__name__]
+
+    host = Host(story)
+    host.close("orders")
+    assert host.output == [[], "StreamClosed"]
+
+
 def test_a_read_that_is_canceled_leaves_the_items():
     async def story(ctx, orders: Stream[int] = Provided):
         try:
