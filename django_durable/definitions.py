@@ -146,11 +146,6 @@ class Orchestration(Definition, Generic[P, R]):
         _refuse_shape(function, self.what)
         _check_ctx(function)
         provided = provided_names(inspect.signature(function))
-        if provided and mode == "checkpoint":
-            raise InvalidArgument(
-                f"{_place(function)} is kept by checkpoints, and {sorted(provided)[0]!r} is Provided. Streams and "
-                f"signals are for orchestrations that are replayed; wait for events instead."
-            )
         super().__init__(function, _checked_name(function, name), codec, skip=1, without=provided)
         self.version = version
         self.codec_name = codec_name

@@ -77,10 +77,13 @@ class OrchestrationTask(asyncio.Task[T]):
         loop: OrchestrationLoop,
         name: object = None,
         order: int | None = None,
+        context: contextvars.Context | None = None,
         **options: Any,
     ) -> None:
         self._order = loop.next_order() if order is None else order
-        super().__init__(coro, loop=loop, name=loop.task_name() if name is None else str(name), **options)
+        self.context = contextvars.copy_context() if context is None else context
+        named = loop.task_name() if name is None else str(name)
+        super().__init__(coro, loop=loop, name=named, context=self.context, **options)
         loop.own(self)
 
     def __hash__(self) -> int:

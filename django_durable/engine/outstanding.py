@@ -167,6 +167,8 @@ class Outstanding:
         """Go on from `standing`."""
         self._open = dict(state["open"])
         self._dequeues = dict(state["dequeues"])
+        commands_of = ((seq, future.command) for seq, future in self._open.items())
+        self._reads = {seq: each for seq, each in commands_of if isinstance(each, commands.SubscribeStream)}
         self._waits = {name: deque(waits) for name, waits in state["waits"]}
         self._unread = {name: deque(kept) for name, kept in state["unread"]}
 

@@ -39,35 +39,39 @@ class Readable(ABC, Generic[T]):
 
     def map(self, function: Callable[[T], U]) -> Readable[U]:
         """Return what reads the items as `function` returns them. It is called anew by every replay."""
-        return View(self, lambda item: (function(item),))
+        return View(self, function, keeps=False)
 
     def filter(self, function: Callable[[T], object]) -> Readable[T]:
         """Return what reads only the items for which `function` is true. It is called anew by every replay."""
-        return View(self, lambda item: (item,) if function(item) else ())
+        return View(self, function, keeps=True)
 
 
 class View(Readable[U]):
-    """Reads another one through a function, which makes none, one or many items of each."""
+    """Reads another one through a function: the items it makes, or, where it `keeps`, those it is true for."""
 
-    def __init__(self, source: Readable[Any], function: Callable[[Any], tuple[U, ...]]) -> None:
+    def __init__(self, source: Readable[Any], function: Callable[[Any], Any], *, keeps: bool) -> None:
         self._source = source
         self._function = function
-        self._made: list[U] = []
+        self._keeps = keeps
 
     def next(self, *, block: bool = True) -> Awaitable[tuple[U, ...]]:
         return self._next(block)
 
     async def _next(self, block: bool) -> tuple[U, ...]:
         while True:
-            made, self._made = self._made, []
-            found = made or [each for item in await self._source.next(block=block) for each in self._function(item)]
+            found = [each for item in await self._source.next(block=block) for each in self._seen(item)]
             if found or not block:
                 return tuple(found)
 
     async def __anext__(self) -> U:
-        while not self._made:
-            self._made += self._function(await self._source.__anext__())
-        return self._made.pop(0)
+        while True:
+            for each in self._seen(await self._source.__anext__()):
+                return each
+
+    def _seen(self, item: Any) -> tuple[U, ...]:
+        if self._keeps:
+            return (item,) if self._function(item) else ()
+        return (self._function(item),)
 
 
 def end_of(name: str, position: int, reason: str | None) -> StreamClosed | StopAsyncIteration:

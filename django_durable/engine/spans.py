@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -71,7 +70,7 @@ class Span:
     def __init__(self, book: SpanBook | None, record: SpanRecord | None) -> None:
         self._book = book
         self._record = record
-        self._token: contextvars.Token[Span | None] | None = None
+        self._around: Span | None = None
 
     @property
     def span_id(self) -> str | None:
@@ -111,18 +110,17 @@ class Span:
 
     def __enter__(self) -> Span:
         if self._book is not None and self._record is not None:
-            self._token = _current.set(self)
+            self._around = current_variable.get()
+            current_variable.set(self)
             self._book.entered(self, self._record)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            token, self._token = self._token, None
-            # A program that is dropped closes its code from another context; nothing of it runs any more.
-            with suppress(ValueError):
-                _current.reset(token)
+        # A program that is dropped closes its code from another context; nothing of it runs any more.
+        if current_variable.get() is self:
+            current_variable.set(self._around)
         if (record := self._open()) is not None and self._book is not None:
             self._book.end(record, error)
 
@@ -130,13 +128,13 @@ class Span:
 NULL_SPAN = Span(None, None)
 """A span that records nothing."""
 
-_current: contextvars.ContextVar[Span | None] = contextvars.ContextVar("django_durable.span", default=None)
+current_variable: contextvars.ContextVar[Span | None] = contextvars.ContextVar("django_durable.span", default=None)
 _book: contextvars.ContextVar[SpanBook | None] = contextvars.ContextVar("django_durable.spans", default=None)
 
 
 def current_span() -> Span:
     """Return the span that the code is in, `NULL_SPAN` where it is in none."""
-    return _current.get() or NULL_SPAN
+    return current_variable.get() or NULL_SPAN
 
 
 def current_book() -> SpanBook | None:
@@ -147,7 +145,7 @@ def current_book() -> SpanBook | None:
 def use_book(book: SpanBook) -> None:
     """Have the code of this context find `book`, and be in none of its spans."""
     _book.set(book)
-    _current.set(None)
+    current_variable.set(None)
 
 
 class SpanBook:

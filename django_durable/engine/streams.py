@@ -66,18 +66,21 @@ class StreamState:
 
 
 class Streams:
-    """The streams and signals of one program, by name. `states` and `signals` are plain data."""
+    """The streams and signals of one program, by name. `states` and `signals` are plain data.
+
+    `carried_from` are the positions where an earlier execution has read up to, `named` counts streams without a name.
+    """
 
     def __init__(self) -> None:
         self.states: dict[str, StreamState] = {}
         self.signals: dict[str, SignalState] = {}
-        self._carried: Mapping[str, int] = {}
+        self.carried_from: Mapping[str, int] = {}
         self._checked: set[int] = set()
-        self._named = 0
+        self.named = 0
 
     def carry(self, positions: Mapping[str, int]) -> None:
         """Begin where an earlier execution has read up to."""
-        self._carried = positions
+        self.carried_from = positions
 
     def carried(self) -> dict[str, int]:
         """Return the positions up to which code has taken items, for the next execution."""
@@ -85,18 +88,18 @@ class Streams:
             name: signal.taken if (signal := self.signals.get(name)) is not None and signal.kept else state.taken
             for name, state in self.states.items()
         }
-        return {name: position for name, position in sorted({**self._carried, **here}.items()) if position}
+        return {name: position for name, position in sorted({**self.carried_from, **here}.items()) if position}
 
     def state(self, name: str) -> StreamState:
         """Return the state of a stream, which begins with its first use."""
         if name not in self.states:
-            self.states[name] = StreamState(name, self._carried.get(name, 0))
+            self.states[name] = StreamState(name, self.carried_from.get(name, 0))
         return self.states[name]
 
     def new_name(self, what: str) -> str:
         """Return the next name for a stream that was given none."""
-        self._named += 1
-        return f"{what}-{self._named}"
+        self.named += 1
+        return f"{what}-{self.named}"
 
     # What events do.
 

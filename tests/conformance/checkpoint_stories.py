@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated, Literal
 
 from . import asyncio_stories as replayed
 from .activities import double, echo, refuse, registry
@@ -83,6 +84,18 @@ async def wait_for(event):
     await event.wait()
 
 
+@stored
+async def hints(ctx):
+    """Types that no checkpoint can hold by themselves, where code waits."""
+    one = ctx.wait_for_event("one", Literal["a", "b"])
+    two = ctx.wait_for_event("two", Annotated[int | None, "a number"])
+    stream, writer = ctx.create_stream(dict[str, Literal[1, 2]])
+    await ctx.run(echo)
+    writer.send({"a": 1})
+    writer.close()
+    return [one.done(), two.done(), await stream.collect()]
+
+
 EXPECTED = {
     name.replace("aio.", "stored."): output for name, output in replayed.EXPECTED.items() if name != "aio.as_completed"
-}
+} | {"stored.hints": [False, False, [{"a": 1}]]}

@@ -22,7 +22,7 @@ def story(function: Callable) -> object:
     definition = registry.orchestration(function.__name__)(function)
     styles = PAIRS.setdefault(name, {})
     styles[style] = definition
-    if style == "aio" and not definition.ports:  # Streams and signals are not for code that is kept by checkpoints.
+    if style == "aio":
         styles["stored"] = registry.orchestration(f"{name}_stored", mode="checkpoint")(function)
     return definition
 

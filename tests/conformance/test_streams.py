@@ -1,4 +1,4 @@
-"""Streams and signals, in both styles, with a hot cache and with none, and replayed after they completed."""
+"""Streams and signals, in every style, with a hot cache and with none, and replayed after they completed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,6 @@ from django_durable.models import Stream as StreamRow, StreamItem
 from .orchestrations import PAIRS
 from .stream_stories import speak_and_stumble, speak_at_once
 from .test_verbs import completed
-
-
-@pytest.fixture(params=["gen", "aio"])
-def style(request):
-    """Not with checkpoints: those refuse streams."""
-    return request.param
 
 
 def values(page):

@@ -225,6 +225,4 @@ def test_plain_asyncio_works(run, name):
 
 def test_stories_are_told_in_all_styles():
     for name, styles in PAIRS.items():
-        # What streams and signals come to is not for code that is kept by checkpoints.
-        kept = set() if any(each.ports for each in styles.values()) else {"stored"}
-        assert styles.keys() == {"gen", "aio"} | kept, name
+        assert styles.keys() == {"gen", "aio", "stored"}, name

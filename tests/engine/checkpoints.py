@@ -59,8 +59,7 @@ class CheckpointHost(Host):
         assert _without_tracebacks(self._run(loaded, facts, queue)) == _without_tracebacks(new)
         self.checkpoint = loaded.checkpoint()
         loaded.close()
-        self.history += new
-        return new
+        return self._keep(new)
 
     def loaded(self) -> Execution:
         """Return the execution as another process would have it."""

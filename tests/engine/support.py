@@ -185,6 +185,10 @@ class Host:
             assert self._run(rebuilt, facts, queue) == new
             rebuilt.close()
         assert not [text for text in self.environment.logged if "Exception in callback" in text]
+        return self._keep(new)
+
+    def _keep(self, new: list[HistoryEvent]) -> list[HistoryEvent]:
+        """Append what a turn has recorded, and store what its code has sent."""
         self.history += new
         for event in new:
             match event.fact:

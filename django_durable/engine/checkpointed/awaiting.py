@@ -1,9 +1,9 @@
 """What compiled code may wait for across a suspension, besides futures and compiled functions.
 
-Coroutines of asyncio's own functions (`Queue.get`, `TaskGroup.__aexit__`) are replaced, before their first step, by
-frames of the same functions, compiled; so where they stand is data as well, of this version of Python. `sleep` and
-`wait_for`, the ones that wait for long, do not depend on it: they become a timer, and a function of this module. A
-pause is a wait for an event.
+Coroutines of asyncio's own functions (`Queue.get`, `TaskGroup.__aexit__`), and of streams and signals, are replaced,
+before their first step, by frames of the same functions, compiled; so where they stand is data as well, of this version
+of Python, or of this library. `sleep` and `wait_for`, the ones that wait for long, do not depend on it: they become a
+timer, and a function of this module. A pause is a wait for an event.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cache
 from types import CodeType, CoroutineType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .. import readable, signals, streams
 from ..checkpoint import CompiledFunction, compile_function
 from ..errors import NotCompilable, NotRegistered
 from ..loop import delay_ms
@@ -24,7 +25,8 @@ from ..pauses import Pause, PauseForEventException, current_program, future_of
 if TYPE_CHECKING:
     from ..base import BaseProgram
 
-_MODULES: tuple[ModuleType, ...] = (locks, queues, taskgroups, tasks, timeouts)
+_MODULES: tuple[ModuleType, ...] = (locks, queues, taskgroups, tasks, timeouts, readable, signals, streams)
+_NAMES = frozenset({__name__, *(module.__name__ for module in _MODULES)})
 
 
 def adapt(awaited: Any) -> Any:
@@ -49,11 +51,11 @@ def compiled(function: Callable[..., Any], name: str | None = None) -> CompiledF
 
 def owns(name: str) -> bool:
     """Tell whether a name is that of a function that `find` returns."""
-    return name.startswith("asyncio.") or name == _name(wait_for)
+    return name.partition(":")[0] in _NAMES
 
 
 def find(name: str) -> CompiledFunction:
-    """Return a function of asyncio, or its twin here, by its name, compiled. Raises: NotRegistered."""
+    """Return a function of asyncio or of this library by its name, compiled. Raises: NotRegistered."""
     if name == _name(wait_for):
         return _compile(wait_for)
     for function in _functions().values():
@@ -69,7 +71,7 @@ async def wait_for(fut: Any, timeout: float | None) -> Any:
 
 
 def _twin(coroutine: CoroutineType[Any, Any, Any], program: BaseProgram) -> Awaitable[Any] | None:
-    """Return what takes the place of a coroutine of asyncio that has not begun, None where it is none."""
+    """Return what takes the place of such a coroutine that has not begun, None where it is another one."""
     function = _functions().get(coroutine.cr_code)
     if function is None or coroutine.cr_frame is None:
         return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..loop import DurableTimerHandle, OrchestrationFuture
 from . import futures
-from .parts import Loading, Saving
+from .parts import Kind, Loading, Saving
 
 KEPT = (
     *(asyncio.Timeout, asyncio.TaskGroup, asyncio.Event, asyncio.Lock, asyncio.Condition, asyncio.Barrier),
@@ -173,4 +173,4 @@ def _closed_over(function: FunctionType, name: str) -> Any:
     return dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))[name].cell_contents
 
 
-KINDS = (Shields(), Gathers(), Objects(), Handles(), Tracebacks())
+KINDS: tuple[Kind, ...] = (Shields(), Gathers(), Objects(), Handles(), Tracebacks())

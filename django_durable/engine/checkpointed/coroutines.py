@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import Payload
 from ..program import OrchestrationCallee
-from ..spans import SpanBook, use_book
+from ..spans import use_book
 
 if TYPE_CHECKING:
     import asyncio
 
-    from ..context import OrchestrationContext
+    from ..base import BaseProgram
 
 Frame = Coroutine[Any, Any, Any]
 
@@ -24,26 +24,24 @@ class Root(Coroutine[Any, Any, Payload]):
     def __init__(self, definition: OrchestrationCallee, frame: Frame | None = None) -> None:
         self._definition = definition
         self.frame = frame
-        self._call: tuple[OrchestrationContext, Payload, SpanBook | None] | None = None
+        self._call: tuple[BaseProgram, Payload] | None = None
 
     @classmethod
-    def of_call(
-        cls, definition: OrchestrationCallee, ctx: OrchestrationContext, payload: Payload, spans: SpanBook | None
-    ) -> Root:
+    def of_call(cls, program: BaseProgram, payload: Payload) -> Root:
         """Return one that calls the function at its first step."""
-        root = cls(definition)
-        root._call = ctx, payload, spans
+        root = cls(program.definition)
+        root._call = program, payload
         return root
 
     def send(self, value: Any) -> Any:
         if self.frame is None:
             assert self._call is not None
-            (ctx, payload, spans), self._call = self._call, None
-            if spans is not None:
-                use_book(spans)
-            args, kwargs = self._definition.decode_call(payload)
+            (program, payload), self._call = self._call, None
+            if program.spans is not None:
+                use_book(program.spans)
+            args, kwargs = program.call_arguments(payload)
             assert self._definition.compiled is not None
-            self.frame = self._definition.compiled(ctx, *args, **kwargs)
+            self.frame = self._definition.compiled(program.context, *args, **kwargs)
         assert self.frame is not None
         try:
             return self.frame.send(value)
@@ -81,8 +79,7 @@ class Resumed(Coroutine[Any, Any, Any]):
     A task without `inner` has ended; it ends again, by `outcome`.
     """
 
-    def __init__(self, spans: SpanBook | None) -> None:
-        self.spans = spans
+    def __init__(self) -> None:
         self.gate: asyncio.Future[None] | None = None
         self.inner: Coroutine[Any, Any, Any] | None = None
         self.error: BaseException | None = None
@@ -91,8 +88,6 @@ class Resumed(Coroutine[Any, Any, Any]):
     def send(self, value: Any) -> Any:
         if self.gate is not None:
             gate, self.gate = self.gate, None
-            if self.spans is not None:
-                use_book(self.spans)
             return next(gate.__await__())
         if self.inner is not None:
             return self.inner.send(None)

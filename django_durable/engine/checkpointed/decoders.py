@@ -7,7 +7,7 @@ from typing import Any
 
 from ..decoding import ResultOf
 from ..program import Environment
-from .parts import Loading, Saving
+from .parts import Kind, Loading, Saving
 
 
 class Definitions:
@@ -60,4 +60,4 @@ def _looked_up(environment: Environment, reference: Sequence[Any]) -> Any:
             return environment.orchestration(name, version)
 
 
-KINDS = (Definitions(), Decoders())
+KINDS: tuple[Kind, ...] = (Definitions(), Decoders())

@@ -14,7 +14,7 @@ from typing import Any
 from ..futures import AllFuture, DurableFuture, RaceFuture
 from ..loop import OrchestrationFuture
 from ..pauses import PauseFuture
-from .parts import Loading, Saving
+from .parts import Kind, Loading, Saving
 
 PENDING, RESULT, ERROR, CANCELED = "pending", "result", "error", "canceled"
 WAKES, CALLS, AGAIN = "wakes", "calls", "again"
@@ -49,11 +49,11 @@ def settle(future: asyncio.Future[Any], outcome: Sequence[Any]) -> None:
 def callbacks_of(future: asyncio.Future[Any]) -> list[list[Any]]:
     """Return what a future calls when it is done, in order.
 
-    That is `[WAKES, task]`, `[CALLS, object, method]`, `[CALLS, function]`, or `[AGAIN, outer]` where calling `gather`
-    or `shield` again puts it there.
+    That is `[WAKES, task]`, `[CALLS, object, method]`, `[CALLS, function, context]`, or `[AGAIN, outer]` where calling
+    `gather` or `shield` again puts it there.
     """
     found: list[list[Any]] = []
-    for callback, _ in getattr(future, "_callbacks", None) or ():
+    for callback, context in getattr(future, "_callbacks", None) or ():
         owner = getattr(callback, "__self__", None)
         if isinstance(callback, BuiltinMethodType) and isinstance(owner, asyncio.Task):
             found.append([WAKES, owner])
@@ -63,7 +63,7 @@ def callbacks_of(future: asyncio.Future[Any]) -> list[list[Any]]:
         elif (outer := outer_of(callback)) is not None:
             found.append([AGAIN, outer])
         elif getattr(callback, "__qualname__", "") != "shield.<locals>._outer_done_callback":
-            found.append([CALLS, callback])
+            found.append([CALLS, callback, context])
     return found
 
 
@@ -139,4 +139,4 @@ class GroupFutures(PlainFutures):
 _GROUPS: tuple[tuple[str, type[AllFuture] | type[RaceFuture]], ...] = (
     *(("all", AllFuture), ("race", RaceFuture), ("pause", PauseFuture)),
 )
-KINDS = (PlainFutures(), VerbFutures(), *(GroupFutures(*each) for each in _GROUPS))
+KINDS: tuple[Kind, ...] = (PlainFutures(), VerbFutures(), *(GroupFutures(*each) for each in _GROUPS))

@@ -15,29 +15,33 @@ from ..context import OrchestrationContext
 from ..errors import CheckpointDamaged, DurableError, NotRegistered
 from ..events import Payload, StoredValue, fact_from_columns
 from ..program import Environment
-from . import awaiting, borrowed, decoders, futures, spans, steps, tasks
+from . import awaiting, borrowed, contexts, decoders, futures, spans, steps, streaming, tasks
 from .coroutines import Root
 from .parts import Kind, Loading, Saving
 
 FORMAT = "django_durable checkpoint 1"
-KINDS: tuple[Kind, ...] = (*spans.KINDS, *steps.KINDS, *decoders.KINDS, *borrowed.KINDS, *futures.KINDS, *tasks.KINDS)
+KINDS: tuple[Kind, ...] = (
+    *(*spans.KINDS, *steps.KINDS, *decoders.KINDS, *streaming.KINDS),
+    *(*borrowed.KINDS, *futures.KINDS, *tasks.KINDS, *contexts.kinds(lambda program: _saving(program))),
+)
 
 
 class CheckpointedProgram(BaseProgram):
     """Compiled orchestration code. From its start it also replays, as where a retry copies a history."""
 
     def _main(self, ctx: OrchestrationContext, payload: Payload) -> Coroutine[Any, Any, Payload]:
-        return Root.of_call(self.definition, ctx, payload, self.spans)
+        return Root.of_call(self, payload)
 
     def checkpoint(self, recorded_at: datetime) -> Payload:
         return self.codec.seal(json.dumps(self._standing(recorded_at), separators=(",", ":")))
 
     def _standing(self, recorded_at: datetime) -> dict[str, Any]:
         context = self.context
-        saving = Saving(self, KINDS, list(_constants(self)))
+        saving = _saving(self)
         graph = {
             "tasks": self.loop.tasks(),
             "outstanding": self.outstanding.standing(),
+            "streams": streaming.standing(self.streams),
             "spans": None if self.spans is None else self.spans.standing(),
             "parts": saving.states,
         }
@@ -92,6 +96,7 @@ class CheckpointedProgram(BaseProgram):
         graph = load(data["graph"], find=self._find, resolve=loading.resolve)
         loading.fill(graph["parts"])
         self.outstanding.stand(graph["outstanding"])
+        streaming.stand(self.streams, graph.get("streams"))
         if self.spans is not None and graph["spans"] is not None:
             self.spans.stand(graph["spans"])
         tasks.restore(self.loop, loading.with_callbacks(graph["parts"]), self.environment.limits.steps_per_turn)
@@ -105,6 +110,10 @@ class CheckpointedProgram(BaseProgram):
         if isinstance(own, CompiledFunction) and own.name == name:
             return own
         return self.environment.durable_function(name)
+
+
+def _saving(program: BaseProgram) -> Saving:
+    return Saving(program, KINDS, list(_constants(program)))
 
 
 def _constants(program: BaseProgram) -> Iterator[tuple[str, Any]]:

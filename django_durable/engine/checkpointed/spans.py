@@ -1,7 +1,6 @@
 """How the author's spans are written: their records, and which of them are open.
 
-The span that a task is in is a variable of its context, and is not kept: a span opened after a load, inside one opened
-before, is recorded directly in the execution.
+The span that a task is in is a variable of its context; see `contexts`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..spans import Span, SpanRecord
-from .parts import Loading, Saving
+from .parts import Kind, Loading, Saving
 
 _STORED = tuple(each.name for each in fields(SpanRecord) if each.name != "handle")
 
@@ -28,13 +27,14 @@ class Spans:
         return []
 
     def state(self, part: Span, saving: Saving) -> list[Any]:
-        return [part._book is not None, part._record]
+        return [part._book is not None, part._record, part._around]
 
     def shell(self, scalars: Sequence[Any], loading: Loading) -> Span:
         return Span(None, None)
 
     def fill(self, part: Span, state: Any, loading: Loading) -> None:
-        recorded, part._record = state
+        recorded, part._record, *around = state
+        part._around = around[0] if around else None
         part._book = loading.program.spans if recorded else None
 
 
@@ -61,4 +61,4 @@ class Records:
         part.handle = None
 
 
-KINDS = (Spans(), Records())
+KINDS: tuple[Kind, ...] = (Spans(), Records())

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..decoding import ResultOf
 from ..steps import LocalStep, is_local
-from .parts import Loading, Saving
+from .parts import Kind, Loading, Saving
 
 
 class Steps:
-    """Calls of callables that no registry has. Their context variables are not kept."""
+    """Calls of callables that no registry has."""
 
     name = "step"
 
@@ -23,14 +23,16 @@ class Steps:
         return []
 
     def state(self, part: LocalStep, saving: Saving) -> dict[str, Any]:
-        return {"function": part.function, "args": part.args, "kwargs": part.kwargs}
+        return {"function": part.function, "args": part.args, "kwargs": part.kwargs, "context": part.context}
 
     def shell(self, scalars: Sequence[Any], loading: Loading) -> LocalStep:
         return LocalStep.__new__(LocalStep)
 
     def fill(self, part: LocalStep, state: Any, loading: Loading) -> None:
         callee = loading.program.environment.step(state["function"])
-        filled = {"callee": callee, "args": state["args"], "kwargs": state["kwargs"], "context": Context()}
+        filled = {"callee": callee, "args": state["args"], "kwargs": state["kwargs"]}
+        # Checkpoints that were made before contexts were in them have none.
+        filled["context"] = state.get("context") or Context()
         for name, value in filled.items():
             object.__setattr__(part, name, value)  # It is frozen for everybody else.
 
@@ -55,4 +57,4 @@ class StepResults(Steps):
             object.__setattr__(part, name, value)
 
 
-KINDS = (Steps(), StepResults())
+KINDS: tuple[Kind, ...] = (Steps(), StepResults())

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 from ..errors import CheckpointDamaged
 from ..loop import OrchestrationFuture, OrchestrationLoop, OrchestrationTask, outcome_of as awaiting
+from . import contexts
 from .coroutines import Resumed, Root
 from .futures import AGAIN, CALLS, PENDING, WAKES, callbacks_of, outcome_of, outer_of
-from .parts import Loading, Saving
+from .parts import Kind, Loading, Saving
 
 ROOT, FRAME, AWAITS = "root", "frame", "awaits"
 
@@ -36,15 +38,18 @@ class Tasks:
         return isinstance(part, OrchestrationTask)
 
     def scalars(self, part: OrchestrationTask[Any], saving: Saving) -> Sequence[Any]:
-        return [hash(part), part.get_name()]
+        context = [] if part.done() else [saving.reference(part.context)]
+        return [hash(part), part.get_name(), *context]
 
     def state(self, part: OrchestrationTask[Any], saving: Saving) -> dict[str, Any]:
         state = {"outcome": outcome_of(part), "callbacks": callbacks_of(part), "cancels": part.cancelling()}
         return state if part.done() else {**state, "runs": _insides(part.get_coro())}
 
     def shell(self, scalars: Sequence[Any], loading: Loading) -> OrchestrationTask[Any]:
-        order, name = scalars
-        return OrchestrationTask(Resumed(loading.program.spans), loop=loading.program.loop, name=name, order=order)
+        order, name, *token = scalars
+        # Checkpoints that were made before contexts were in them have none.
+        context = loading.resolve(token[0]) if token else contexts.fresh(loading.program)
+        return OrchestrationTask(Resumed(), loop=loading.program.loop, name=name, order=order, context=context)
 
     def fill(self, part: OrchestrationTask[Any], state: Any, loading: Loading) -> None:
         resumed: Any = part.get_coro()
@@ -107,11 +112,11 @@ def restore(loop: OrchestrationLoop, parts: Sequence[tuple[Any, Any]], steps: in
                     gates.pop(task).set_result(None)
                     loop.run_until_idle(steps)
                 case [str(kind), owner, str(method)] if kind == CALLS:
-                    part.add_done_callback(getattr(owner, method))
+                    part.add_done_callback(getattr(owner, method), context=Context())
                 case [str(kind), outer] if kind == AGAIN:
                     _move_to_end(part, outer)
-                case [_, function]:
-                    part.add_done_callback(function)
+                case [_, function, *context]:
+                    part.add_done_callback(function, context=context[0] if context else Context())
     if gates:
         raise CheckpointDamaged(f"{next(iter(gates)).get_name()} waits for nothing")
 
@@ -123,4 +128,4 @@ def _move_to_end(future: Any, outer: Any) -> None:
     future.add_done_callback(own)
 
 
-KINDS = (Tasks(),)
+KINDS: tuple[Kind, ...] = (Tasks(),)

@@ -58,7 +58,7 @@ def kind_of(value: object) -> Kind | None:
             return PATHS
     if value is typing.Any:
         return ANY
-    if typing.get_origin(value) is typing.Union:
+    if typing.get_origin(value) is not None:
         return ALIASES
     if derived_from(type(value)):
         return DERIVED

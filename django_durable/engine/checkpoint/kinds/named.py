@@ -100,25 +100,35 @@ class Enums(Kind):
         return cls(value)
 
 
+FORMS: dict[str, Any] = {"Literal": typing.Literal, "Annotated": typing.Annotated}
+"""Hints of `typing` that are no classes."""
+
+
 class Aliases(Kind):
-    """`list[int]`, `int | None`, `Optional[int]`."""
+    """`list[int]`, `int | None`, `Optional[int]`, `Literal["a"]`, `Annotated[int, ...]`, `Page[Order]`."""
 
     tag = "alias"
 
     def dump(self, writer: Writer, value: Any) -> list[Data]:
-        origin, arguments = typing.get_origin(value), typing.get_args(value)
+        origin = typing.get_origin(value)
+        arguments = [None if each is type(None) else each for each in typing.get_args(value)]
+        form = next((name for name, found in FORMS.items() if found is origin), None)
         union = origin in (typing.Union, types.UnionType)
-        return [None if union else writer.ref(origin), *(writer.ref(argument) for argument in arguments)]
+        first = None if union else form or writer.ref(origin)
+        return [first, *(writer.ref(argument) for argument in arguments)]
 
     def make(self, reader: Reader, *row: Any) -> Any:
         origin, *rest = row
         arguments = tuple(reader.get(item) for item in rest)
         if origin is None:
-            return functools.reduce(operator.or_, arguments)
+            return functools.reduce(operator.or_, (type(None) if each is None else each for each in arguments))
+        if isinstance(origin, str) and origin in FORMS:
+            return FORMS[origin][arguments]
         found = reader.get(origin)
         if not isinstance(found, type):
             raise CheckpointDamaged(f"{found!r:.80} is no class")
-        return types.GenericAlias(found, arguments)
+        generic: Any = found
+        return generic[arguments] if hasattr(found, "__parameters__") else types.GenericAlias(found, arguments)
 
 
 class AnyHint(Kind):
