@@ -16,7 +16,8 @@ from ..store.metrics import OrchestrationStats, QueueDepths, SystemMetrics
 from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
 from ..store.retention import DeleteResult, PruneOptions, PruneResult
-from ..store.streams import StreamRecord
+from ..store.streamreads import StreamRecord
+from ..store.streamtrims import TrimResult
 from ..store.workers import WorkerRecord
 from .base import system_clock
 from .operating import Inspecting, Retaining, Steering
@@ -50,6 +51,7 @@ __all__ = [
     "StreamPage",
     "StreamRecord",
     "SystemMetrics",
+    "TrimResult",
     "WorkerRecord",
     "client",
 ]

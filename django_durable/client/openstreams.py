@@ -24,12 +24,12 @@ class _Reading(Generic[T]):
         position: Of the last item that was given. Open the stream `after` it to go on later, in another process too.
     """
 
-    def __init__(self, client: Streaming, instance_id: str, name: str, type: Any, after: int) -> None:
+    def __init__(self, client: Streaming, instance_id: str, name: str, type: Any, after: int | None) -> None:
         self._client = client
         self._place = (instance_id, name)
         self._type = type
         self.name = name
-        self.position = after
+        self.position = after or 0
         self._fetched_to = after
         self._unread: list[tuple[int, T]] = []
         self._ended = False
@@ -45,7 +45,7 @@ class _Reading(Generic[T]):
 
     def _take_all(self, block: bool) -> tuple[T, ...]:
         if not self._unread and self._ended and (block or self._reason is not None):
-            raise StreamClosed(self.name, self._fetched_to, self._reason)
+            raise StreamClosed(self.name, self._fetched_to or 0, self._reason)
         return tuple(self._take() for _ in range(len(self._unread)))
 
     def _next_read(self, timeout: Duration) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class StreamReader(_Reading[T]):
                 break
             self._keep(self._client.read_stream(*self._place, **self._next_read(ONE_WAIT)))
         if self._reason is not None:
-            raise StreamClosed(self.name, self._fetched_to, self._reason)
+            raise StreamClosed(self.name, self._fetched_to or 0, self._reason)
 
     def collect(self) -> list[T]:
         """Read to the end and return all items. Raises: StreamClosed: it was closed with a reason."""
@@ -116,7 +116,7 @@ class AsyncStreamReader(_Reading[T], Readable[T]):
     async def __anext__(self) -> T:
         while not self._unread:
             if self._ended:
-                raise end_of(self.name, self._fetched_to, self._reason)
+                raise end_of(self.name, self._fetched_to or 0, self._reason)
             self._keep(await self._client.aread_stream(*self._place, **self._next_read(ONE_WAIT)))
         return self._take()
 

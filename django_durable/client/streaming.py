@@ -10,8 +10,9 @@ from typing import Any, Literal, overload
 from ..engine.durations import Duration
 from ..engine.errors import InvalidArgument, NotRegistered
 from ..engine.streams import reason_text
-from ..store import queries, streams
-from ..store.streams import PageRecord, StreamRecord
+from ..store import queries, streamreads, streams, streamtrims
+from ..store.streamreads import PageRecord, StreamRecord
+from ..store.streamtrims import TrimResult
 from .base import ClientBase
 from .openstreams import AsyncStreamReader, AsyncStreamSender, StreamReader, StreamSender
 from .twins import twin, waits
@@ -32,10 +33,14 @@ class StreamItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPage:
-    """Items of a stream, and the position to read on from. `ended` says that nothing follows, `reason` why, if told."""
+    """Items of a stream, and the position to read on from. `ended` says that nothing follows, `reason` why, if told.
+
+    `first_position` is that of the first item that is kept, see `Client.trim_stream`.
+    """
 
     items: tuple[StreamItem, ...]
     position: int
+    first_position: int
     ended: bool
     reason: str | None
 
@@ -45,24 +50,30 @@ class Streaming(ClientBase):
 
     def list_streams(self, instance_id: str) -> list[StreamRecord]:
         """Return the streams of an instance, by name. Raises: InstanceNotFound."""
-        return streams.streams_of(self._checked_id(instance_id), using=self.using)
+        return streamreads.streams_of(self._checked_id(instance_id), using=self.using)
 
     @waits
     def read_stream(
-        self, instance_id: str, name: str, *, after: int = 0, limit: int = 100, type: Any = None, timeout: Duration = 0
+        self,
+        instance_id: str,
+        name: str,
+        *,
+        after: int | None = None,
+        limit: int = 100,
+        type: Any = None,
+        timeout: Duration = 0,
     ) -> Wait[PageRecord, StreamPage]:
         """Return the items after a position, waiting for one where there is none yet.
 
         Args:
-            after: The position of the last item seen; 0 reads from the beginning.
+            after: The position of the last item seen; None reads from the first that is kept.
             type: What items are decoded as; by default what the orchestration's parameter of that name says.
             timeout: `timedelta`, or int milliseconds; zero does not wait.
         Returns: an empty page where the time was over.
         Raises: InstanceNotFound, InvalidArgument, PayloadError. WaitInsideTransaction.
+            StreamTrimmed: not all that comes after the position is kept.
         """
-        instance_id, name, using = self._checked_id(instance_id), self._checked_name(name, "stream name"), self.using
-        checked_count(after, "after", 0, LARGEST_POSITION)
-        checked_count(limit, "limit", 1, MOST_AT_ONCE)
+        read = self._page_reader(instance_id, name, after, limit)
         decode = self._item_decoder(instance_id, name, type)
 
         def page(record: PageRecord) -> StreamPage:
@@ -72,17 +83,46 @@ class Streaming(ClientBase):
                     for each in record.items
                 ),
                 position=record.position,
+                first_position=record.first_position,
                 ended=record.ended,
                 reason=record.reason,
             )
 
         return Wait(
-            lambda: streams.page_of(instance_id, name, after=after, limit=limit, using=using),
-            lambda record: (page(record),) if record.items or record.ended else None,
-            page,
-            timeout=timeout,
-            using=using,
+            read, lambda record: (page(record),) if _tells(record) else None, page, timeout=timeout, using=self.using
         )
+
+    @waits
+    def read_stream_record(
+        self, instance_id: str, name: str, *, after: int | None = None, limit: int = 100, timeout: Duration = 0
+    ) -> Wait[PageRecord, PageRecord]:
+        """As `read_stream`, with payloads as JSON text; needs nothing of the code of the orchestration."""
+        read = self._page_reader(instance_id, name, after, limit)
+        return Wait(
+            read,
+            lambda record: (record,) if _tells(record) else None,
+            lambda record: record,
+            timeout=timeout,
+            using=self.using,
+        )
+
+    def trim_stream(
+        self, instance_id: str, name: str, *, before: int | None = None, keep: int | None = None
+    ) -> TrimResult:
+        """Delete the items before a position, or all but the newest `keep`. Other senders wait meanwhile.
+
+        It stops before what the code of the instance, where it reads the stream, has yet to read, and before what an
+        activity has sent that has not ended. Whoever else reads on from before what is kept is told: StreamTrimmed.
+        Raises: InstanceNotFound. InvalidArgument: neither or both were given.
+        """
+        instance_id, name = self._checked_id(instance_id), self._checked_name(name, "stream name")
+        if (before is None) == (keep is None):
+            raise InvalidArgument(f"before is {before!r:.80} and keep is {keep!r:.80}, expected one of them.")
+        if before is not None:
+            checked_count(before, "before", 0, LARGEST_POSITION)
+        if keep is not None:
+            checked_count(keep, "keep", 0, LARGEST_POSITION)
+        return streamtrims.trim(instance_id, name, before=before, keep=keep, using=self.using)
 
     def send_to_stream(self, instance_id: str, name: str, *values: Any) -> int:
         """Append items to a stream, or send a signal; the instance may not have started or opened it yet.
@@ -112,12 +152,12 @@ class Streaming(ClientBase):
 
     @overload
     def open_stream(
-        self, instance_id: str, name: str, mode: Literal["r"] = "r", *, type: Any = None, after: int = 0
+        self, instance_id: str, name: str, mode: Literal["r"] = "r", *, type: Any = None, after: int | None = None
     ) -> StreamReader[Any]: ...
     @overload
     def open_stream(self, instance_id: str, name: str, mode: Literal["w"]) -> StreamSender[Any]: ...
     def open_stream(
-        self, instance_id: str, name: str, mode: str = "r", *, type: Any = None, after: int = 0
+        self, instance_id: str, name: str, mode: str = "r", *, type: Any = None, after: int | None = None
     ) -> StreamReader[Any] | StreamSender[Any]:
         """Open a stream by name, to read it (`"r"`) or to send on it (`"w"`), before or after its instance has.
 
@@ -126,22 +166,22 @@ class Streaming(ClientBase):
         instance_id, name = self._checked_id(instance_id), self._checked_name(name, "stream name")
         if _checked_mode(mode) == "w":
             return StreamSender(self, instance_id, name)
-        return StreamReader(self, instance_id, name, type, checked_count(after, "after", 0, LARGEST_POSITION))
+        return StreamReader(self, instance_id, name, type, _checked_position(after))
 
     @overload
     async def aopen_stream(
-        self, instance_id: str, name: str, mode: Literal["r"] = "r", *, type: Any = None, after: int = 0
+        self, instance_id: str, name: str, mode: Literal["r"] = "r", *, type: Any = None, after: int | None = None
     ) -> AsyncStreamReader[Any]: ...
     @overload
     async def aopen_stream(self, instance_id: str, name: str, mode: Literal["w"]) -> AsyncStreamSender[Any]: ...
     async def aopen_stream(
-        self, instance_id: str, name: str, mode: str = "r", *, type: Any = None, after: int = 0
+        self, instance_id: str, name: str, mode: str = "r", *, type: Any = None, after: int | None = None
     ) -> AsyncStreamReader[Any] | AsyncStreamSender[Any]:
         """Async twin of `open_stream`: what it returns is awaited, and iterated with `async for`."""
         instance_id, name = self._checked_id(instance_id), self._checked_name(name, "stream name")
         if _checked_mode(mode) == "w":
             return AsyncStreamSender(self, instance_id, name)
-        return AsyncStreamReader(self, instance_id, name, type, checked_count(after, "after", 0, LARGEST_POSITION))
+        return AsyncStreamReader(self, instance_id, name, type, _checked_position(after))
 
     def item_type(self, instance_id: str, name: str) -> Any:
         """Return what the orchestration of an instance says that a stream's items are, Any where it says nothing.
@@ -155,6 +195,12 @@ class Streaming(ClientBase):
             return Any
         return next((port.type for port in ports if port.name == name), Any)
 
+    def _page_reader(self, instance_id: str, name: str, after: int | None, limit: int) -> Callable[[], PageRecord]:
+        instance_id, name, using = self._checked_id(instance_id), self._checked_name(name, "stream name"), self.using
+        after = _checked_position(after)
+        checked_count(limit, "limit", 1, MOST_AT_ONCE)
+        return lambda: streamreads.page_of(instance_id, name, after=after, limit=limit, using=using)
+
     def _item_decoder(self, instance_id: str, name: str, type: Any) -> Callable[[str], Any]:
         found = [] if type is None else [type]
 
@@ -167,9 +213,19 @@ class Streaming(ClientBase):
 
     alist_streams = twin(list_streams)
     aread_stream = twin(read_stream)
+    aread_stream_record = twin(read_stream_record)
+    atrim_stream = twin(trim_stream)
     asend_to_stream = twin(send_to_stream)
     aclose_stream = twin(close_stream)
     aitem_type = twin(item_type)
+
+
+def _tells(record: PageRecord) -> bool:
+    return bool(record.items) or record.ended
+
+
+def _checked_position(after: int | None) -> int | None:
+    return None if after is None else checked_count(after, "after", 0, LARGEST_POSITION)
 
 
 def checked_count(value: object, what: str, least: int, most: int) -> int:

@@ -12,7 +12,8 @@
     |   |-- PromiseNotFound         also a LookupError
     |   |-- PromiseSettled
     |   |-- WrongDatabase
-    |   `-- StreamClosed            also raised in code that reads or writes
+    |   |-- StreamClosed            also raised in code that reads or writes
+    |   `-- StreamTrimmed
     |-- AuthorError                 the orchestration or activity code is wrong: change the code
     |   |-- NotRegistered           also a LookupError
     |   |-- PayloadError            also a ValueError
@@ -170,6 +171,24 @@ class StreamClosed(CallerError):
         self.position = position
         self.reason = reason
         super().__init__(f"Stream {name!r} is closed{f': {reason}' if reason else ''}.")
+
+
+class StreamTrimmed(CallerError):
+    """What comes after the position is not all kept any more. Read on before `first_position`, or from the beginning.
+
+    Attributes:
+        name, after: Of the stream, and where the reader was.
+        first_position: Of the first item that is kept.
+    """
+
+    def __init__(self, name: str, after: int, first_position: int) -> None:
+        self.name = name
+        self.after = after
+        self.first_position = first_position
+        super().__init__(
+            f"Stream {name!r} was trimmed: after position {after:,}, items up to {first_position - 1:,} are no longer "
+            f"kept. Read on after {first_position - 1:,}, or without a position."
+        )
 
 
 class AuthorError(DurableError):

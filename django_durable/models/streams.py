@@ -13,20 +13,23 @@ class Stream(models.Model):
     """One stream of an instance: what whoever appends to it has to know, and locks while he does.
 
     So positions are committed in their order, and a reader that asks for what comes after one misses nothing.
-    `last_position` counts what was appended; items behind the one at `closed_at` are not stored. `awaited` tells that
-    the code of the instance reads it, and has to be told of items.
+    `last_position` counts what was appended; items behind the one at `closed_at` are not stored, and those up to
+    `trimmed_to` no longer. `awaited` tells that the code of the instance reads it, and has to be told of items.
     """
 
     pk = models.CompositePrimaryKey("instance_id", "name")
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="streams", db_index=False)
     name = models.CharField(_("stream"), max_length=NAME_LENGTH)
     last_position = models.PositiveBigIntegerField(_("last position"))
+    trimmed_to = models.PositiveBigIntegerField(_("trimmed up to"), default=0, db_default=0)
     closed_at = models.PositiveBigIntegerField(_("closed at"), null=True)
     awaited = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = _("stream")
         verbose_name_plural = _("streams")
+        permissions = [("send_to_stream", _("Can send on streams and close them"))]
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""Streams: appending items, by turns and by anybody else, and reading them.
+"""Streams: appending items, by turns and by anybody else.
 
 Whoever appends first updates the row of the stream, and so locks it until the commit: positions become visible in their
 order, and a reader that goes on after the last position it has seen misses nothing. A turn takes these locks after
@@ -16,26 +16,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..conf import settings
 from ..engine import events
-from ..engine.errors import InstanceNotFound, LeaseLost, StreamClosed
+from ..engine.errors import LeaseLost, StreamClosed
 from ..engine.events import Fact, Payload
-from ..engine.facts.streams import OpenRead, StoredItem
-from ..engine.states import TERMINAL, RuntimeStatus
-from ..models import ActivityTask, Instance, Stream, StreamItem
+from ..models import ActivityTask, Stream, StreamItem
 from . import sql, wakeups
 from .inbox import Delivery, deliver
 from .instances import target_of
 from .records import TaskKey
 from .transactions import write_transaction
-
-READ_AT_ONCE = 1000
-"""Items loaded per read and round."""
-
-STREAMS_PER_QUERY = 100
 
 _ITEM = (
     *("instance_id", "stream", "position", "payload", "closes"),
@@ -250,8 +241,8 @@ def copy(
     sql.execute(
         connection,
         f"""
-        INSERT INTO {sql.table(Stream)} (instance_id, name, last_position, closed_at, awaited)
-        SELECT %s, name, last_position, NULL, awaited FROM {sql.table(Stream)} WHERE instance_id = %s
+        INSERT INTO {sql.table(Stream)} (instance_id, name, last_position, closed_at, awaited, trimmed_to)
+        SELECT %s, name, last_position, NULL, awaited, trimmed_to FROM {sql.table(Stream)} WHERE instance_id = %s
         """,
         [target, source],
     )
@@ -276,120 +267,3 @@ def copy(
         """,
         [target],
     )
-
-
-# Reading.
-
-
-def load_items(
-    wanted: Mapping[int, Iterable[OpenRead]], *, using: str | None = None
-) -> dict[int, dict[str, list[StoredItem]]]:
-    """Return up to `READ_AT_ONCE` items of each stream that is read, in order, after the position of its first read.
-
-    One query for up to `STREAMS_PER_QUERY` streams.
-    """
-    connection = connections[using or settings.DATABASE]
-    found: dict[int, dict[str, list[StoredItem]]] = {}
-    places: list[tuple[int, str, int]] = []
-    for pk, reads in wanted.items():
-        for read in reads:
-            if read.name not in found.setdefault(pk, {}):
-                found[pk][read.name] = []
-                places.append((pk, read.name, read.after))
-    one = f"""
-        SELECT * FROM (
-            SELECT instance_id, stream, position, payload, closes FROM {sql.table(StreamItem)}
-            WHERE instance_id = %s AND stream = %s AND position > %s ORDER BY position LIMIT {READ_AT_ONCE}
-        ) AS one
-    """
-    for start in range(0, len(places), STREAMS_PER_QUERY):
-        part = places[start : start + STREAMS_PER_QUERY]
-        rows = sql.fetch(
-            connection,
-            " UNION ALL ".join([one] * len(part)) + " ORDER BY 3",
-            [value for place in part for value in place],
-        )
-        for pk, name, position, payload, closes in rows:
-            found[pk][name].append(StoredItem(position, payload, bool(closes)))
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamRecord:
-    """A stream of an instance; the positions of its items are not above `last_position`."""
-
-    name: str
-    last_position: int
-    closed: bool
-    awaited: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemRecord:
-    """One item as it is stored; `payload` is JSON text."""
-
-    position: int
-    payload: Payload
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageRecord:
-    """Items of a stream after a position, and whether it is at its end; `id` is the surrogate id of the instance.
-
-    `position` is what to read on from. A stream has ended where it was closed, for the `reason` if any, or where its
-    instance has; a page with the last items may not tell so yet.
-    """
-
-    id: int
-    runtime_status: RuntimeStatus
-    items: tuple[ItemRecord, ...]
-    position: int
-    ended: bool
-    reason: str | None
-
-
-def page_of(instance_id: str, name: str, *, after: int, limit: int, using: str) -> PageRecord:
-    """Return what comes after a position, by two queries. Raises: InstanceNotFound."""
-    instance = Instance.objects.using(using).filter(instance_id=instance_id).values_list("id", "runtime_status").first()
-    if instance is None:
-        raise InstanceNotFound(instance_id)
-    pk, status = instance
-    # Read after the status: an instance that had ended has nothing more to come.
-    rows = list(
-        StreamItem.objects.using(using)
-        .filter(instance=pk, stream=name, position__gt=after)
-        .order_by("position")
-        .values_list("position", "payload", "closes", "created_at")[: limit + 1]
-    )
-    closing = next((row for row in rows[:limit] if row[2]), None)
-    items = tuple(
-        ItemRecord(position=position, payload=payload, created_at=created_at)
-        for position, payload, closes, created_at in rows[:limit]
-        if not closes
-    )
-    return PageRecord(
-        id=pk,
-        runtime_status=RuntimeStatus(status),
-        items=items,
-        position=rows[:limit][-1][0] if rows else after,
-        ended=closing is not None or (status in TERMINAL and len(rows) <= limit),
-        reason=None if closing is None else json.loads(closing[1]),
-    )
-
-
-def streams_of(instance_id: str, *, using: str) -> list[StreamRecord]:
-    """Return the streams of an instance, by name, by one query. Raises: InstanceNotFound."""
-    rows = list(
-        Instance.objects.using(using)
-        .filter(instance_id=instance_id)
-        .order_by("streams__name")
-        .values_list("streams__name", "streams__last_position", "streams__closed_at", "streams__awaited")
-    )
-    if not rows:
-        raise InstanceNotFound(instance_id)
-    return [
-        StreamRecord(name=name, last_position=last, closed=closed is not None, awaited=awaited)
-        for name, last, closed, awaited in rows
-        if name is not None
-    ]

@@ -27,7 +27,7 @@ from ..engine.failures import Failure
 from ..engine.program import Checkpoint, Environment, Past
 from ..engine.replay import Execution, QueuedMessage
 from ..engine.spans import SpanRecord
-from ..store import claims, connections, streams
+from ..store import claims, connections, streamreads
 from ..store.checkpoints import load_pasts
 from ..store.records import ClaimedInstance, TaskKey, TurnCommit
 from .attempts import Attempt
@@ -195,7 +195,7 @@ class TurnRunner:
         if not reading:
             return set()
         wanted = {pk: self._open_reads(turn) for pk, turn in reading.items()}
-        stored = streams.load_items(wanted, using=self._using)
+        stored = streamreads.load_items(wanted, using=self._using)
         return {pk for pk, turn in reading.items() if self._give_items(turn, stored[pk], now)}
 
     def _open_reads(self, turn: Turn) -> Sequence[OpenRead]:
@@ -205,7 +205,7 @@ class TurnRunner:
         """Deliver items of streams. Returns: whether there may be more for the turn."""
         if turn.execution is None:
             return False
-        received = self._engine(turn, turn.execution.receive, stored, now=now, most=streams.READ_AT_ONCE)
+        received = self._engine(turn, turn.execution.receive, stored, now=now, most=streamreads.READ_AT_ONCE)
         if received is None:
             return False
         events, again = received

@@ -154,6 +154,7 @@ def test_nothing_is_sent_on_a_closed_stream(waiting):
         waiting.send_to_stream("one", "orders", 2)
     page = waiting.read_stream("one", "orders")
     assert (values(page), page.ended, page.reason) == ([1], True, "no more")
+    assert waiting.read_stream("one", "orders", after=page.position).ended
     reader = waiting.open_stream("one", "orders")
     assert reader.next() == (1,)
     with pytest.raises(StreamClosed):
