@@ -28,6 +28,7 @@ class Right(Enum):
     VIEW_PAYLOAD = "view_payload", "view_payload"
     START = "start", "start_instance"
     SIGNAL = "signal", "signal_instance"
+    SEND = "send", "send_to_stream"
     ANSWER = "answer", "answer_promise"
     CANCEL = "cancel", "cancel_instance"
     TERMINATE = "terminate", "terminate_instance"
@@ -73,9 +74,20 @@ class DurablePermissions:
         """Whether a user who sees an instance also sees input, output, errors, KV, and payloads of its history."""
         return self.has(user, Right.VIEW_PAYLOAD)
 
+    def can_read_stream(self, user: Any, instance: Permitted, stream: str) -> bool:
+        """Whether a user who sees an instance also reads one of its streams: by default, whoever sees payloads."""
+        return self.can_view_payload(user, instance)
+
     def can_change(self, user: Any, instance: Permitted, right: Right) -> bool:
-        """Whether a user may signal, answer, cancel, terminate, suspend, resume, retry, fork, prune or delete it."""
+        """Whether a user may signal, answer, cancel, terminate, suspend, resume, retry, fork, prune or delete it.
+
+        Trimming a stream is pruning.
+        """
         return self.has(user, right)
+
+    def can_send_to_stream(self, user: Any, instance: Permitted, stream: str) -> bool:
+        """Whether a user may send on one stream of an instance, and close it. A signal is a stream."""
+        return self.can_change(user, instance, Right.SEND)
 
     def can_list(self, user: Any) -> bool:
         """Whether a user may list instances; of those, only what `can_view` allows is shown."""
@@ -100,6 +112,10 @@ class DurablePermissions:
                 return self.can_view(user, instance) and self.can_view_payload(user, instance)
             case _:
                 return self.can_change(user, instance, right)
+
+    def allows_reading(self, user: Any, instance: Permitted, stream: str) -> bool:
+        """Answer for one stream of an instance, which needs the right to view that as well."""
+        return self.can_view(user, instance) and self.can_read_stream(user, instance, stream)
 
     def has(self, user: Any, right: Right) -> bool:
         """Whether a user has the model permission of a right, for every instance."""

@@ -29,6 +29,8 @@ CODES: Mapping[type[errors.DurableError], tuple[int, str]] = {
     errors.WaitInsideTransaction: (409, "wait_inside_transaction"),
     errors.PromiseNotFound: (404, "promise_not_found"),
     errors.PromiseSettled: (409, "promise_settled"),
+    errors.StreamClosed: (409, "stream_closed"),
+    errors.StreamTrimmed: (410, "stream_trimmed"),
     errors.WrongDatabase: (409, "wrong_database"),
     errors.CallerError: (400, "bad_call"),
     errors.NotRegistered: (400, "not_registered"),
@@ -58,6 +60,8 @@ def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
 def problem_of(error: errors.DurableError) -> dict[str, Any]:
     """Return the body for an error of the library."""
     status, code = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    if isinstance(error, errors.StreamClosed):  # Why is for those who may read it.
+        error = errors.StreamClosed(error.name, error.position, None)
     return problem(status, code, str(error), **_particulars(error))
 
 
@@ -72,6 +76,10 @@ def _particulars(error: errors.DurableError) -> dict[str, Any]:
         case errors.PromiseSettled():
             more = {"outcome": error.outcome, "settled_by": error.settled_by or ""}
             return {"instance_id": error.instance_id, "promise_id": error.promise_id, **more}
+        case errors.StreamClosed():
+            return {"stream": error.name, "position": error.position}
+        case errors.StreamTrimmed():
+            return {"stream": error.name, "after": error.after, "first_position": error.first_position}
         case errors.LimitExceeded():
             return {"found": error.found, "limit": error.limit}
     return {}

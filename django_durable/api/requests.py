@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ..client import InstanceFilter, PruneOptions
+from ..client.streaming import LARGEST_POSITION, MOST_AT_ONCE
 from ..engine.durations import EPOCH, LATEST
 from ..engine.states import RuntimeStatus
 from ..models import INSTANCE_ID_LENGTH, NAME_LENGTH, VERSION_LENGTH
@@ -171,6 +172,34 @@ class EventRequest(Asked):
 
 class MessageRequest(Asked):
     data = Anything(required=False)
+
+
+class ItemsQuery(Asked):
+    after = Whole(
+        required=False,
+        max_value=LARGEST_POSITION,
+        help_text="The position of the last item seen; by default it is read from the first item that is kept.",
+    )
+    limit = Whole(min_value=1, max_value=MOST_AT_ONCE, default=100)
+    wait = Whole(
+        required=False,
+        help_text=f"Seconds to wait for an item where there is none, {LONGEST_WAIT} at most. The header "
+        f"`Prefer: wait=20` says the same.",
+    )
+
+
+class ItemsRequest(Asked):
+    items = serializers.ListField(child=Anything(), allow_empty=False, max_length=MOST_AT_ONCE)
+
+
+class TrimRequest(Asked):
+    before = Whole(required=False, max_value=LARGEST_POSITION, help_text="The position of the first item that stays.")
+    keep = Whole(required=False, max_value=LARGEST_POSITION, help_text="How many of the newest items stay.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("before" in attrs) == ("keep" in attrs):
+            raise serializers.ValidationError("Give either before or keep.")
+        return attrs
 
 
 class RequestsQuery(Asked):

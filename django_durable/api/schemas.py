@@ -23,6 +23,7 @@ def in_path(name: str, description: str) -> OpenApiParameter:
 INSTANCE = in_path("instance_id", f"Id of the instance. {ENCODING}")
 KEY = in_path("key", f"KV key. {ENCODING}")
 QUEUE = in_path("queue", f"Name of the event queue. {ENCODING}")
+STREAM = in_path("stream", f"Name of the stream. {ENCODING}")
 PROMISE = in_path("promise_id", "Id of the promise.")
 NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH, description="Number of the execution.")
 
@@ -32,6 +33,7 @@ _MEANING = {
     403: "Not allowed; or nobody is logged in.",
     404: "There is no such thing, or none that the user may see.",
     409: "The state does not allow it.",
+    410: "What is wanted is no longer kept.",
     413: "The body is too large.",
     411: "The body has no Content-Length.",
     415: "The body is not JSON.",

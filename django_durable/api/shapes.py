@@ -225,6 +225,50 @@ class Executions(Shape):
     results = ExecutionSummary(many=True)
 
 
+class StreamShape(Shape):
+    """A stream. No item has a higher position than the last, and some below it may have none."""
+
+    private = ("reason",)
+
+    name = serializers.CharField()
+    items = serializers.IntegerField(help_text="How many are kept.")
+    first_position = serializers.IntegerField(help_text="Of the first item that is kept.")
+    last_position = serializers.IntegerField()
+    closed = serializers.BooleanField()
+    reason = JsonText(allow_null=True, required=False, help_text="Why it was closed, for whoever may read it.")
+    awaited = serializers.BooleanField(help_text="Whether the code of the instance has begun to read it.")
+
+
+class Streams(Shape):
+    results = StreamShape(many=True)
+
+
+class Item(Shape):
+    position = serializers.IntegerField()
+    value = JsonText(source="payload", allow_null=True)
+    created_at = UtcMoment()
+
+
+class Items(Shape):
+    """Items after a position. A stream ends where it is closed, or with its instance."""
+
+    items = Item(many=True)
+    position = serializers.IntegerField(help_text="To read on from.")
+    first_position = serializers.IntegerField(help_text="Of the first item that is kept.")
+    ended = serializers.BooleanField(help_text="Nothing follows. A page of the last items may not tell so yet.")
+    reason = serializers.CharField(allow_null=True, help_text="Why it was closed, if that was told.")
+    next = serializers.CharField(allow_null=True, required=False, help_text="Path of what follows.")
+
+
+class Sent(Changed):
+    position = serializers.IntegerField(help_text="Of the last item.")
+
+
+class Trimmed(Shape):
+    first_position = serializers.IntegerField()
+    items_deleted = serializers.IntegerField()
+
+
 class KeyValues(Shape):
     values = serializers.DictField(child=AnyValue(), source="*")
 

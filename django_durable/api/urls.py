@@ -9,9 +9,9 @@ from __future__ import annotations
 from django.urls import URLPattern, path, register_converter
 
 from .converters import SlashedTextConverter, TextConverter
-from .longpoll import status
+from .longpoll import status, stream_items
 from .stream import changes
-from .views import bulk, instances, operations, promises, system
+from .views import bulk, instances, operations, promises, streams, system
 from .views.base import APP_NAME
 
 register_converter(TextConverter, "durable_text")
@@ -37,6 +37,10 @@ def _of_instance(converter: str) -> list[URLPattern]:
         ),
         path(f"{base}promises/<durable_text:promise_id>/fail/", promises.FailureView.as_view(), name="promise-fail"),
         path(f"{base}promises/<durable_text:promise_id>/", promises.PromiseView.as_view(), name="promise-detail"),
+        path(f"{base}streams/<durable_text:stream>/items/", stream_items, name="stream-items"),
+        path(f"{base}streams/<durable_text:stream>/close/", streams.CloseView.as_view(), name="stream-close"),
+        path(f"{base}streams/<durable_text:stream>/trim/", streams.TrimView.as_view(), name="stream-trim"),
+        path(f"{base}streams/", streams.StreamsView.as_view(), name="stream-list"),
         path(f"{base}executions/<int:number>/", instances.ExecutionView.as_view(), name="instance-execution"),
         path(f"{base}status/", status, name="instance-status"),
         path(f"{base}changes/", changes, name="instance-changes"),

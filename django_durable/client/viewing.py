@@ -6,18 +6,21 @@ stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..conf import settings
+from ..engine.errors import StreamClosed
 from ..engine.events import HistoryEvent, Payload
 from ..engine.spans import SpanRecord
-from ..redaction import current_hook, shown, shown_entries
+from ..redaction import current_hook, shown, shown_entries, shown_message
 from ..store.filters import InstanceFilter
 from ..store.insight import Excerpt
 from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree, StatusRecord
+from ..store.streamreads import PageRecord, StreamRecord
 from . import Client
 from .surveying import Bounds, InstanceSurvey
 
@@ -62,6 +65,17 @@ class ViewingClient(Client):
     def list_requests(self, **given: Any) -> list[PromiseRecord]:
         return shown(super().list_requests(**given))
 
+    def list_streams(self, instance_id: str) -> list[StreamRecord]:
+        return shown(super().list_streams(instance_id), instance_id=instance_id)
+
+    def send_to_stream(self, instance_id: str, name: str, *values: Any) -> int:
+        with _reason_shown(instance_id):
+            return super().send_to_stream(instance_id, name, *values)
+
+    def close_stream(self, instance_id: str, name: str, reason: str | BaseException | None = None) -> None:
+        with _reason_shown(instance_id):
+            super().close_stream(instance_id, name, reason)
+
     def read_spans(self, instance_id: str, execution: int | None = None) -> list[SpanRecord]:
         return shown(super().read_spans(instance_id, execution), instance_id=instance_id)
 
@@ -94,9 +108,28 @@ class ViewingClient(Client):
         found = super().survey_instance(id, execution=execution, root=root, before=before, bounds=whole)
         return _cut(_shown_survey(found, instance_id), most)
 
+    def _page_reader(self, instance_id: str, name: str, after: int | None, limit: int) -> Callable[[], PageRecord]:
+        read = super()._page_reader(instance_id, name, after, limit)
+        return lambda: shown(read())
+
+    def _item_decoder(self, instance_id: str, name: str, type: Any) -> Callable[[str], Any]:
+        # What a hook has put in place of an item need not be of its type.
+        return super()._item_decoder(instance_id, name, Any if current_hook() is not None else type)
+
     def _status_reader(self, instance_id: str) -> Callable[[], StatusRecord]:
         read = super()._status_reader(instance_id)
         return lambda: shown(read())
+
+
+@contextmanager
+def _reason_shown(instance_id: str) -> Iterator[None]:
+    """Say why a stream is closed as that may be shown."""
+    try:
+        yield
+    except StreamClosed as error:
+        if error.reason is None:
+            raise
+        raise StreamClosed(error.name, error.position, shown_message(error.reason, instance_id)) from None
 
 
 def _shown_survey(found: InstanceSurvey, instance_id: str) -> InstanceSurvey:

@@ -36,9 +36,9 @@ class Place:
     """Where a value stands.
 
     Attributes:
-        kind: "Instance", "KeyValue", "QueuedEvent" or "ActivityTask" for what is stored of these, else the kind of the
-            event of a history, for example "ActivityScheduled".
-        name: Of the activity, orchestration, event, queue or KV key; None where it is not known.
+        kind: "Instance", "KeyValue", "QueuedEvent", "ActivityTask", "Stream" or "StreamItem" for what is stored of
+            these, else the kind of the event of a history, for example "ActivityScheduled".
+        name: Of the activity, orchestration, event, queue, stream or KV key; None where it is not known.
         field: What it is of that: "input", "output", "result", "payload", "value", "custom_status", "heartbeat",
             "reason", or of an error "message" or "traceback". Of a "Span" it is "attributes", "event" or "message".
     """

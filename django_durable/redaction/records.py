@@ -17,6 +17,7 @@ from ..store import insight
 from ..store.changes import EventRecord
 from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
+from ..store.streamreads import PageRecord, Run, StreamRecord
 from .events import columns, event_data, event_payload
 from .hook import Redactor
 
@@ -115,6 +116,32 @@ def _(record: Promise, redactor: Redactor) -> Promise:
 def _(record: PromiseRecord, redactor: Redactor) -> PromiseRecord:
     question = redactor.within(record.instance_id).optional(record.question, "PromiseCreated", record.name, "question")
     return replace(record, question=question)
+
+
+@shown_by.register
+def _(record: StreamRecord, redactor: Redactor) -> StreamRecord:
+    return replace(record, reason=redactor.optional(record.reason, "Stream", record.name, "reason"))
+
+
+@shown_by.register
+def _(record: PageRecord, redactor: Redactor) -> PageRecord:
+    own = redactor.within(record.instance_id)
+    items = tuple(
+        replace(each, payload=own.payload(each.payload, "StreamItem", record.name, "payload")) for each in record.items
+    )
+    reason = None if record.reason is None else own.text(record.reason, "Stream", record.name, "reason")
+    return replace(record, items=items, reason=reason)
+
+
+@shown_by.register
+def _(record: Run, redactor: Redactor) -> Run:
+    name = record.cursor.name
+
+    def told(payload: Payload, closes: bool) -> Payload:
+        kind, field = ("Stream", "reason") if closes else ("StreamItem", "payload")
+        return redactor.payload(payload, kind, name, field)
+
+    return replace(record, items=[each._replace(payload=told(each.payload, each.closes)) for each in record.items])
 
 
 @shown_by.register

@@ -66,13 +66,16 @@ class DurableView(APIView):
 
         Raises: as `checked`.
         """
+        return self.checked(self.known(instance_id), right)
+
+    def known(self, instance_id: str) -> StatusRecord:
+        """Read an instance, whoever asks; to be `checked` or `granted`. Raises: NotAuthenticated, InstanceNotFound."""
         try:
-            record = self.client.get_status_record(instance_id)
+            return self.client.get_status_record(instance_id)
         except InstanceNotFound:
             # Whoever is not logged in is not told which instances there are.
             self.refuse_anonymous()
             raise
-        return self.checked(record, right)
 
     def checked(self, instance: T, right: Right = Right.VIEW) -> T:
         """Return an instance of which the user has a right.
@@ -82,11 +85,14 @@ class DurableView(APIView):
             PermissionDenied: the user sees the instance, and may not do this.
             InstanceNotFound: the user may not even see it.
         """
-        rules = current_permissions()
-        if rules.allows(self.request.user, right, instance):
+        return self.granted(instance, current_permissions().allows(self.request.user, right, instance))
+
+    def granted(self, instance: T, allowed: bool) -> T:
+        """Return an instance where the rules allow what is wanted of it. Raises: as `checked`."""
+        if allowed:
             return instance
         self.refuse_anonymous()
-        if right is not Right.VIEW and rules.can_view(self.request.user, instance):
+        if current_permissions().can_view(self.request.user, instance):
             raise exceptions.PermissionDenied
         raise InstanceNotFound(instance.instance_id)
 

@@ -27,7 +27,8 @@ POLLED = "no-cache, private"
 _PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.ASCII | re.IGNORECASE)
 
 
-def _sent(name: str, description: str) -> OpenApiParameter:
+def sent_header(name: str, description: str) -> OpenApiParameter:
+    """Describe a header of requests."""
     return OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.HEADER, description=description)
 
 
@@ -49,8 +50,8 @@ class StatusView(DurableView):
         path=[INSTANCE],
         query=requests.StatusQuery,
         headers=[
-            _sent("If-None-Match", "An earlier ETag."),
-            _sent("Prefer", "As in `wait=20`."),
+            sent_header("If-None-Match", "An earlier ETag."),
+            sent_header("Prefer", "As in `wait=20`."),
             header("ETag", "Of the revision.", [200, 304]),
             header("Retry-After", "Seconds until it is worth asking again; absent when it is done.", [200, 304]),
             header("Preference-Applied", "The wait that was granted.", [200, 304]),
@@ -62,7 +63,7 @@ class StatusView(DurableView):
         payloads = self.allows(Right.VIEW_PAYLOAD, record)
         tag = _tag(record, payloads)
         unchanged = tag in parse_etags(request.headers.get("If-None-Match", ""))
-        preferred = _preferred(request)
+        preferred = preferred_wait(request)
         wait = min(given.get("wait", preferred or 0), requests.LONGEST_WAIT)
         since = given.get("since", record.revision if unchanged else None)
         json = request.accepted_renderer.format == "json"
@@ -93,7 +94,7 @@ def _tag(record: StatusRecord, payloads: bool) -> str:
     return f'"{record.id}.{record.revision}{".p" if payloads else ""}"'
 
 
-def _preferred(request: Request) -> int | None:
+def preferred_wait(request: Request) -> int | None:
     """Return the seconds of `Prefer: wait=20` (RFC 7240), None where it is not asked for."""
     found = _PREFER.search(request.headers.get("Prefer", ""))
     return int(found[1]) if found else None

@@ -88,3 +88,16 @@ class DiscreetRules(DurablePermissions):
 
     def can_view(self, user, instance):
         return "secret" not in instance.instance_id and super().can_view(user, instance)
+
+
+class WordsRules(DurablePermissions):
+    """Everybody who is logged in sees instances, reads their words and asks questions."""
+
+    def can_view(self, user, instance):
+        return user.is_authenticated
+
+    def can_read_stream(self, user, instance, stream):
+        return stream == "words"
+
+    def can_send_to_stream(self, user, instance, stream):
+        return stream == "questions"

@@ -35,6 +35,10 @@ ENDPOINTS: list[tuple[str, str, str, object]] = [
     ("start_instance", "post", "/durable/instances/", START),
     ("signal_instance", "post", f"{ORDER}events/", {"name": "go"}),
     ("signal_instance", "post", f"{ORDER}queues/messages/messages/", {"data": 1}),
+    (VIEW, "get", f"{ORDER}streams/", None),
+    ("send_to_stream", "post", f"{ORDER}streams/words/items/", {"items": [1]}),
+    ("send_to_stream", "post", f"{ORDER}streams/words/close/", {}),
+    ("prune_instance", "post", f"{ORDER}streams/words/trim/", {"keep": 1}),
     (VIEW, "get", "/durable/requests/", None),
     ("answer_promise", "get", f"{ORDER}promises/nothing/", None),
     ("answer_promise", "post", f"{ORDER}promises/nothing/complete/", {"result": 1}),
@@ -49,7 +53,7 @@ ENDPOINTS: list[tuple[str, str, str, object]] = [
     ("delete_instance", "delete", ORDER, None),
 ]
 BOTH = {VIEW, PAYLOAD}
-PAYLOADS = [("get", f"{ORDER}kv/"), ("get", f"{ORDER}kv/secret/")]
+PAYLOADS = [("get", f"{ORDER}kv/"), ("get", f"{ORDER}kv/secret/"), ("get", f"{ORDER}streams/cards/items/")]
 RIGHTS = sorted({right for right, *_ in ENDPOINTS} | {PAYLOAD})
 SECRETS = ("4111", "top-secret", "doubled", "ValueError", "bold")
 
@@ -66,6 +70,8 @@ def instances(durable) -> None:
             f"{instance_id}-done", "orders.doubles", {"number": 1, "label": "top-secret"}
         )
         durable.client.start_orchestration(f"{instance_id}-failed", "orders.fails")
+        durable.client.send_to_stream(instance_id, "cards", {"card": "4111"})
+        durable.client.close_stream(instance_id, "cards", "top-secret")
     durable.client.start_orchestration("customer-1-parent", "orders.parent")
     durable.run()
 
@@ -222,7 +228,7 @@ def test_the_rule_of_the_owner_opens_nothing_but_looking(instances, api_of, user
 
     for method, path, body in everything:
         own, foreign = call(owner, method, path, body), call(stranger, method, path, body)
-        looking = method == "get" and path in (ORDER, f"{ORDER}status/", f"{ORDER}changes/")
+        looking = method == "get" and path in (ORDER, f"{ORDER}status/", f"{ORDER}changes/", f"{ORDER}streams/")
         assert own.status_code == (200 if looking else 403), (method, path)
         assert foreign.status_code == (404 if path.startswith(ORDER) else 403), (method, path)
         assert not any(secret in each.content.decode() for secret in SECRETS for each in (own, foreign))
@@ -231,7 +237,7 @@ def test_the_rule_of_the_owner_opens_nothing_but_looking(instances, api_of, user
 def test_a_customer_is_told_that_other_orders_are_not_there(instances, api_of, user_with, owner_rules) -> None:
     customer = api_of(user_with(username=CUSTOMER))
 
-    for rest in ("", "status/", "history/", "tree/", "executions/", "kv/"):
+    for rest in ("", "status/", "history/", "tree/", "executions/", "kv/", "streams/", "streams/cards/items/"):
         real, unknown = customer.get(OTHER + rest), customer.get(f"/durable/instances/nothing/{rest}")
         assert (real.status_code, unknown.status_code) == (404, 404)
         # The one answer tells as little as the other.

@@ -38,7 +38,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 def test_the_document_is_made_without_warnings_and_has_every_address(document) -> None:
     from django_durable.api.urls import urlpatterns
 
-    assert len(operations(document)) == 32
+    assert len(operations(document)) == 37
     assert len(document["paths"]) == len({each.name for each in urlpatterns})
 
 
@@ -93,10 +93,30 @@ CALLS = [
     ],
     ("get", "/durable/instances/{instance_id}/executions/{number}/", address(ORDER, "executions/1/"), None),
     ("get", "/durable/instances/{instance_id}/executions/{number}/", address(ORDER, "executions/9/"), None),
+    *[
+        (
+            "get",
+            "/durable/instances/{instance_id}/streams/{stream}/items/",
+            address(ORDER, f"streams/words/{rest}"),
+            None,
+        )
+        for rest in ("items/", "items/?after=0&limit=1", "items/?after=1", "items/?after=x")
+    ],
+    ("get", "/durable/instances/{instance_id}/streams/", address(ORDER, "streams/"), None),
     ("get", "/durable/instances/{instance_id}/kv/{key}/", address(ORDER, "kv/secret/"), None),
     ("get", "/durable/instances/{instance_id}/kv/{key}/", address(ORDER, "kv/nothing/"), None),
     ("post", "/durable/instances/{instance_id}/events/", address(ORDER, "events/"), {"name": "go"}),
     ("post", "/durable/instances/{instance_id}/queues/{queue}/messages/", address(ORDER, "queues/q/messages/"), {}),
+    *[
+        (
+            "post",
+            f"/durable/instances/{{instance_id}}/streams/{{stream}}/{rest}/",
+            address(each, f"streams/words/{rest}/"),
+            body,
+        )
+        for rest, body in (("items", {"items": [None, {"a": 1}]}), ("close", {"reason": "x"}), ("trim", {"keep": 1}))
+        for each in (ORDER, "done")
+    ],
     *[
         ("post", f"/durable/instances/{{instance_id}}/{move}/", address(each, f"{move}/"), {})
         for move in ("cancel", "terminate", "suspend", "resume", "retry", "fork", "prune")
@@ -112,6 +132,8 @@ def test_what_is_answered_is_what_is_described(api, durable, document, method, t
     for instance_id, name in ((ORDER, "waits"), ("done", "doubles"), ("failed", "fails")):
         durable.client.start_orchestration(instance_id, f"orders.{name}", 1 if name == "doubles" else None)
     durable.run()
+    durable.client.send_to_stream(ORDER, "words", "a", "b", "c")
+    durable.client.trim_stream(ORDER, "words", before=3)
 
     answer = getattr(api, method)(path, body, format="json") if body is not None else getattr(api, method)(path)
 

@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
     for methods in made["paths"].values():
         for operation in methods.values():
             for each in operation.get("parameters", ()):
-                if each["in"] == "path":
+                if each["in"] == "path" and each["name"] in known:  # Any name is that of a stream.
                     each["schema"] = {**each["schema"], "enum": known[each["name"]]}
     return made
 
@@ -94,6 +94,9 @@ def everything(durable, monkeypatch, django_user_model) -> Iterator[dict[str, st
     durable.client.start_orchestration("pending", "orders.waits")
     durable.client.start_orchestration("delayed", "orders.waits", delay=3_600_000)
     durable.client.enqueue_event("waiting", "messages", {"a": [1, None]})
+    durable.client.send_to_stream("waiting", "words", "a", {"b": None})
+    durable.client.trim_stream("waiting", "words", keep=1)
+    durable.client.close_stream("waiting", "closed", "enough")
     # As Django's own test client does: the connection is the test's.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)

@@ -60,6 +60,9 @@ def rest() -> Iterator[tuple[str, str]]:
         for part in ("history/?execution=2", "executions/2/"):
             yield f"{API}repeated/{part}"
         yield f"{API}open/kv/word/"
+        yield f"{API}open/streams/"
+        for stream in ("words", "ended"):
+            yield f"{API}open/streams/{stream}/items/"
 
     return _pages(paths())
 
@@ -73,6 +76,7 @@ def answers() -> Iterator[tuple[str, str]]:
         ("open", "suspend/", {}),
         ("open", "resume/", {}),
         ("open", "events/", {"name": "nobody waits"}),
+        ("open", "streams/ended/items/", {"items": [1]}),
         ("blocked", "suspend/", {}),
     ]:
         path = f"{API}{instance_id}/{path}"

@@ -108,6 +108,8 @@ def fill() -> None:
         client.enqueue_event("open", "turns", {"by": SECRET})
     client.raise_event("repeated", "kept", {"for later": SECRET})
     client.raise_event("repeated", "go")
+    client.send_to_stream("open", "words", {"by": SECRET}, SECRET)
+    client.close_stream("open", "ended", f"because of {SECRET}")
     client.cancel_instance("canceled", f"because of {SECRET}")
     client.terminate_instance("terminated", f"because of {SECRET}")
     shop.run()
