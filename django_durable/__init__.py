@@ -36,6 +36,7 @@ from .engine.errors import (
     WaitTimeout,
 )
 from .engine.ports import Provided
+from .engine.reducing import Reducer
 from .engine.retry import RetryPolicy
 from .engine.signals import Signal
 from .engine.streams import Stream, StreamWriter
@@ -71,6 +72,7 @@ __all__ = [
     "PromiseNotFound",
     "PromiseSettled",
     "Provided",
+    "Reducer",
     "Registry",
     "RetryPolicy",
     "Signal",

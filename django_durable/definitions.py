@@ -20,6 +20,7 @@ from .engine.events import Payload
 from .engine.loop import OrchestrationLoop
 from .engine.ports import Port, ports_of, provided_names
 from .engine.program import Compiled, Limits
+from .engine.reducing import Reduction, is_generator, reduction_of
 from .engine.retry import RetryPolicy
 from .engine.steps import PREFIX, is_local
 
@@ -251,6 +252,7 @@ class Activity(Definition, Generic[P, R]):
     Attributes:
         takes_context: Whether the function's first parameter is an ActivityContext.
         is_async: Whether the function is `async def`.
+        is_generator: Whether it yields partial results, `async def` or not.
         atomic: Whether its database writes and its completion are one transaction.
         start_to_close_ms, schedule_to_close_ms: Bounds of one attempt, and of all with their pauses.
     """
@@ -260,19 +262,17 @@ class Activity(Definition, Generic[P, R]):
     def __init__(
         self, function: Callable[..., Any], *, name: str | None, options: ActivityOptions, codec: JsonCodec
     ) -> None:
-        _refuse_shape(function, self.what)
-        if inspect.isgeneratorfunction(function):
-            raise InvalidArgument(f"{_place(function)} is a generator. An activity returns its result; use return.")
+        _refuse_shape(function, self.what, yields=True)
         self.takes_context = _takes_context(function)
-        self.is_async = inspect.iscoroutinefunction(function)
-        if options.atomic and self.is_async:
-            raise InvalidArgument(
-                f"{_place(function)} is async. An atomic activity is a plain def: so are transactions."
-            )
+        self.is_generator = is_generator(function)
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        if options.atomic:
+            _refuse_atomic(function)
         # In the payload, a stream is its name.
         provided = provided_names(inspect.signature(function))
         skip = int(self.takes_context)
-        super().__init__(function, _checked_name(function, name), codec, skip=skip, as_text=provided)
+        parts = {"returns": _state_parameter(function, skip)} if self.is_generator else {}
+        super().__init__(function, _checked_name(function, name), codec, skip=skip, as_text=provided, **parts)
         self.options = options
         self.retry = options.retry
         self.tag = options.tag
@@ -280,6 +280,22 @@ class Activity(Definition, Generic[P, R]):
         self.atomic = options.atomic
         self.start_to_close_ms = _bound(options, "timeout")
         self.schedule_to_close_ms = _bound(options, "total_timeout")
+
+    @functools.cached_property
+    def reduction(self) -> Reduction | None:
+        """How a generator's partial results become its result. Raises: InvalidArgument: its hints do not say."""
+        if not self.is_generator:
+            return None
+        hints, what = resolved_hints(self.function)[0], f"Activity {self.name!r}"
+        return reduction_of(self.function, hints, skip=int(self.takes_context), what=what)
+
+    def hint_problems(self) -> list[str]:
+        found = super().hint_problems()
+        try:
+            _ = self.reduction
+        except InvalidArgument as error:
+            found.append(str(error))
+        return found
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now, without retries, leases or a record.
@@ -316,14 +332,34 @@ def _checked_name(function: Callable[..., Any], name: str | None) -> str:
     return name
 
 
-def _refuse_shape(function: Any, what: str) -> None:
+def _refuse_atomic(function: Callable[..., Any]) -> None:
+    if is_generator(function):
+        raise InvalidArgument(
+            f"{_place(function)} is a generator, whose partial results are stored while it runs. An "
+            f"atomic activity stores everything at its end; use return."
+        )
+    if inspect.iscoroutinefunction(function):
+        raise InvalidArgument(f"{_place(function)} is async. An atomic activity is a plain def: so are transactions.")
+
+
+def _state_parameter(function: Callable[..., Any], skip: int) -> str:
+    parameters = list(inspect.signature(function).parameters)[skip:]
+    if not parameters:
+        raise InvalidArgument(
+            f"{_place(function)} is a generator and takes no state. The first parameter of a generator is what its "
+            f"partial results are folded into; or return a result instead of yielding."
+        )
+    return parameters[0]
+
+
+def _refuse_shape(function: Any, what: str, *, yields: bool = False) -> None:
     if isinstance(function, Definition):
         raise InvalidArgument(f"{_place(function.function)} is already decorated. Use one decorator.")
     if not inspect.isfunction(function):
         raise InvalidArgument(
             f"@{what} takes a function, found {type(function).__name__} {function!r:.80}. Decorate a module-level def."
         )
-    if inspect.isasyncgenfunction(function):
+    if inspect.isasyncgenfunction(function) and not yields:
         raise InvalidArgument(f"{_place(function)} is an async generator. Use async def with await, or def with yield.")
     parameters = list(inspect.signature(function).parameters)
     if parameters and parameters[0] in ("self", "cls"):

@@ -14,6 +14,7 @@ from .codec.json import decoder
 from .definitions import NAME_LENGTH, Orchestration
 from .engine.errors import InvalidArgument, PayloadError
 from .engine.events import Payload
+from .engine.reducing import Reduction, is_generator, reduction_of
 from .engine.steps import PREFIX
 
 
@@ -24,7 +25,7 @@ class Step:
 
     Attributes:
         is_async: Whether calling it makes a coroutine. What only returns one, as a lambda may, is awaited as well.
-    Raises: InvalidArgument: it cannot be called, or is what another verb is for.
+    Raises: InvalidArgument: it cannot be called, is what another verb is for, or is a generator without Reducer.
     """
 
     def __init__(self, function: Any, codec: JsonCodec) -> None:
@@ -32,9 +33,10 @@ class Step:
         self.function: Callable[..., Any] = function
         self._codec = codec
         self._code = _code(function)
-        self.is_async = inspect.iscoroutinefunction(self._code)
+        self.is_async = inspect.iscoroutinefunction(self._code) or inspect.isasyncgenfunction(self._code)
         self.name = f"{PREFIX}{_path(self._code)}"[:NAME_LENGTH]
         self._result = f"The result of {self.name!r}"
+        self.reduction = self._reduction()
 
     def encode_result(self, value: Any) -> Payload:
         return self._codec.encode(value, self._result)
@@ -42,8 +44,15 @@ class Step:
     def decode_result(self, payload: Payload) -> Any:
         return self._codec.decode(payload, self._returns, self._result)
 
+    def _reduction(self) -> Reduction | None:
+        if not is_generator(self._code):
+            return None
+        return reduction_of(self.function, resolved_hints(self._code)[0], skip=0, what=f"run(): {self.name!r}")
+
     @cached_property
     def _returns(self) -> Any:
+        if self.reduction is not None:
+            return self.reduction.state
         if isinstance(self._code, type) or not hasattr(self._code, "__annotations__"):
             return Any
         hint = result_hint(resolved_hints(self._code)[0].get("return", Any))
@@ -86,7 +95,3 @@ def _refuse(function: Any) -> None:
         )
     if not callable(function):
         raise InvalidArgument(f"run() takes an activity's name or a callable, found {shown}.")
-    if inspect.isgeneratorfunction(_code(function)):
-        raise InvalidArgument(f"run() takes a callable that returns its result, found the generator {shown}.")
-    if inspect.isasyncgenfunction(_code(function)):
-        raise InvalidArgument(f"run() takes a callable that returns its result, found the async generator {shown}.")

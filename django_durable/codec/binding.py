@@ -49,6 +49,7 @@ class Binding:
         skip: How many leading parameters are not part of the payload: 1 where the function takes `ctx`.
         without: Parameters that are not part of the payload.
         as_text: Parameters that are text in the payload, whatever their hint.
+        returns: The name of the parameter whose hint is also that of the result; by default the return hint is.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Binding:
         skip: int,
         without: Collection[str] = (),
         as_text: Collection[str] = (),
+        returns: str = "return",
     ) -> None:
         self.function = function
         self.codec = codec
@@ -70,6 +72,7 @@ class Binding:
         signature = inspect.signature(function)
         found = [each for each in list(signature.parameters.values())[skip:] if each.name not in without]
         self._as_text = as_text
+        self._returns = returns
         self._follows_other = _after_first(signature.parameters, without)
         self.signature = signature.replace(parameters=found, return_annotation=inspect.Signature.empty)
         self.parameters = {parameter.name: parameter for parameter in found}
@@ -257,7 +260,7 @@ class Binding:
         """Return what values of a parameter, or of `return`, are decoded as; `Any` where nothing says."""
         found: Any = str if name in self._as_text else self._hints.get(name, Any)
         if name == "return":
-            return result_hint(found)
+            return result_hint(found) if self._returns == name else self.hint(self._returns)
         match self.parameters[name]:
             case Parameter(kind=Parameter.VAR_POSITIONAL):
                 return list[found]

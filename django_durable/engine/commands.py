@@ -74,12 +74,12 @@ def _line(kind: str, name: str | None) -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ScheduleActivity(Command):
-    """`step` is what a local step runs; it is not recorded."""
+    """`step` is what a local step runs; it is not recorded. `stream` is as recorded, whatever the code is now."""
 
     fact_type = events.ActivityScheduled
     answers = (events.ActivityCompleted, events.ActivityFailed)
     compared = ("name", "input", "tag", "session_id")
-    copied = ("priority", "retry", "start_to_close_ms", "schedule_to_close_ms")
+    copied = ("priority", "retry", "start_to_close_ms", "schedule_to_close_ms", "stream")
     name: str
     input: Payload
     tag: str | None = None
@@ -89,6 +89,7 @@ class ScheduleActivity(Command):
     start_to_close_ms: int | None = None
     schedule_to_close_ms: int | None = None
     step: LocalStep | None = None
+    stream: str | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -20,6 +20,7 @@ from .durations import Duration, from_epoch_ms, milliseconds
 from .errors import InvalidArgument
 from .events import OrchestrationStarted, Payload
 from .futures import DurableFuture, apply_retry, checked_session_id
+from .generated import GeneratorVerbs
 from .keyvalueverbs import KeyValueVerbs
 from .program import ActivityCallee, OrchestrationCallee
 from .promises import PromiseVerbs
@@ -39,7 +40,7 @@ Ref = str | Callable[..., Any]
 _DRAWN = frozenset({"random", "_guids"})
 
 
-class OrchestrationContext(PromiseVerbs, KeyValueVerbs, TraceVerbs):
+class OrchestrationContext(PromiseVerbs, GeneratorVerbs, KeyValueVerbs, TraceVerbs):
     """What an orchestration gets as its first argument.
 
     Attributes:
@@ -106,6 +107,7 @@ class OrchestrationContext(PromiseVerbs, KeyValueVerbs, TraceVerbs):
         callee = self._program.activity(activity)
         command = commands.ScheduleActivity(
             name=callee.name,
+            stream=self._stream_of(callee),
             input=self._program.codec.seal(encoded(callee, args, kwargs, by_name=isinstance(activity, str))),
             tag=callee.tag,
             priority=callee.priority,
@@ -124,8 +126,12 @@ class OrchestrationContext(PromiseVerbs, KeyValueVerbs, TraceVerbs):
         under a copy of the caller's context variables. Its result is recorded, encoded and decoded by the return hint.
         A worker that dies before that runs it again.
 
+        A generator, `def` or `async def`, yields partial results, which its `Reducer` folds into its result; a worker
+        that runs it again begins with what has been folded. They are the items of a stream; see `stream`.
+
         Retries and timeouts: `.with_retry(policy)` and `.with_timeout(duration)` on the future, before it is awaited.
-        Raises: InvalidArgument: nothing that can be called, or a generator; else as `schedule_activity`.
+        Raises: InvalidArgument: nothing that can be called, or a generator without Reducer; else as
+            `schedule_activity`.
         The future raises: ActivityError, ActivityTimeout.
         """
         step = None if isinstance(function, str) else self._program.environment.step(function)
@@ -133,6 +139,7 @@ class OrchestrationContext(PromiseVerbs, KeyValueVerbs, TraceVerbs):
             return self.schedule_activity(function, *args, **kwargs)
         command = commands.ScheduleActivity(
             name=step.name,
+            stream=self._stream_of(step),
             input=recorded_arguments(self._program.codec, args, kwargs),
             step=LocalStep(step, args, kwargs, copy_context()),
         )

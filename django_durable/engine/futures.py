@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LONGEST_SESSION_ID = 255
+LONGEST_STREAM_NAME = 255
 
 
 class CommandHost(Protocol):
@@ -85,6 +86,17 @@ class DurableFuture(OrchestrationFuture[T]):
         command.start_to_close_ms = _positive(timeout, "timeout")
         if total is not None:
             command.schedule_to_close_ms = _positive(total, "total")
+        return self
+
+    def with_stream(self, name: str) -> DurableFuture[T]:
+        """Name the stream of this generator's partial results; see `OrchestrationContext.stream`.
+
+        Raises: as `with_tag`; InvalidArgument: it is no generator, or no name.
+        """
+        command = self._refinable("with_stream")
+        if command.stream is None:
+            raise InvalidArgument(f"with_stream() names the stream of a generator; {self.what} is none.")
+        command.stream = checked_text(name, "stream name", LONGEST_STREAM_NAME)
         return self
 
     @property

@@ -60,6 +60,7 @@ class Outstanding:
         else:
             future = self._take(command.seq)
             self.issued.append(cancellation(command, command.seq))
+        self._end_stream(command, "It was called off.")
         if isinstance(command, commands.SubscribeExternal):
             self._waits[command.name].remove(future)
 
@@ -79,6 +80,9 @@ class Outstanding:
         if isinstance(event.fact, events.SubOrchestrationScheduled):
             assert isinstance(command, commands.ScheduleSubOrchestration)
             command.instance_id = event.fact.instance_id
+        if isinstance(event.fact, events.ActivityScheduled):
+            assert isinstance(command, commands.ScheduleActivity)
+            command.stream = event.fact.stream
 
     def answers(self, fact: Fact) -> bool:
         """Tell whether a fact settles an open future."""
@@ -97,6 +101,8 @@ class Outstanding:
         if fact.source_seq in self._reads and self._reads[fact.source_seq].mode == FOLLOW:
             return  # It is told of the next item, too.
         future = self._take(fact.source_seq)
+        failure = fact.failure if isinstance(fact, events.ActivityFailed) else None
+        self._end_stream(future.command, f"{failure.error_type}: {failure.message}" if failure else None)
         match fact:
             case events.ActivityCompleted(result=payload) | events.SubOrchestrationCompleted(result=payload):
                 future.resolve(payload)
@@ -123,6 +129,12 @@ class Outstanding:
         """Settle what else reads a stream that has ended: nobody is told a second time."""
         for seq in [seq for seq, each in self._reads.items() if each.name == fact.name and each.mode != FOLLOW]:
             self._take(seq).resolve(fact)
+
+    def _end_stream(self, command: Command | None, reason: str | None) -> None:
+        """End the stream of a generator's partial results, whatever the generator came to."""
+        # A checkpoint of an earlier release knows of no streams.
+        if isinstance(command, commands.ScheduleActivity) and (name := getattr(command, "stream", None)) is not None:
+            self.issued.append(commands.EndStream(name=name, reason=reason))
 
     def _take(self, seq: int) -> DurableFuture[Any]:
         """Close what is open at `seq` and return its future."""

@@ -21,6 +21,7 @@ from .spans import SpanBook
 if TYPE_CHECKING:
     from .checkpoint import CompiledFunction
     from .ports import Port
+    from .reducing import Reduction
     from .steps import LocalStep
 
 
@@ -153,6 +154,9 @@ class ActivityCallee(Protocol):
     def start_to_close_ms(self) -> int | None: ...
     @property
     def schedule_to_close_ms(self) -> int | None: ...
+    @property
+    def reduction(self) -> Reduction | None:
+        """How a generator's partial results become its result; None for a function that returns."""
 
     def encode_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Payload: ...
 
@@ -170,6 +174,9 @@ class StepCallee(Protocol):
     def function(self) -> Callable[..., Any]: ...
     @property
     def is_async(self) -> bool: ...
+    @property
+    def reduction(self) -> Reduction | None:
+        """As that of an activity."""
 
     def encode_result(self, value: Any) -> Payload: ...
 

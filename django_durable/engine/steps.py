@@ -21,6 +21,7 @@ from .program import Codec, StepCallee
 
 if TYPE_CHECKING:
     from .ports import Port
+    from .reducing import Reduction
 
 PREFIX = "local:"
 """What the name of every local step begins with, and of no registered activity."""
@@ -49,6 +50,10 @@ class LocalStep:
     @property
     def is_async(self) -> bool:
         return self.callee.is_async
+
+    @property
+    def reduction(self) -> Reduction | None:
+        return self.callee.reduction
 
     def decode_call(self, payload: Payload) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as the code gave them; `payload` is only their record."""

@@ -15,7 +15,7 @@ from ..engine.events import ExternalEvent, Fact, TimerFired
 from ..engine.rewind import Rewind
 from ..engine.states import ExecutionStatus, Move, resumed_status, sources
 from ..models import ActivityTask, Execution, HistoryEvent, InboxMessage, Instance, KeyValue, Promise, QueuedEvent
-from . import sql, streams
+from . import sql, streamcopies
 from .effects import TASK, new_task
 from .inbox import Delivery, deliver
 from .promiserows import COLUMNS, expiry_of, new_promise
@@ -122,12 +122,14 @@ def _copy_histories(connection: BaseDatabaseWrapper, executions: Sequence[NewExe
 
 
 def _copy_streams(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution]) -> None:
-    """Give a fork the streams of its source; an instance that is retried has its own, which its readers have seen."""
+    """Give a fork the streams of its source. Those of an instance that is retried go on, if they had ended since."""
     for each in executions:
         source, number = each.copied_from
+        again = [seq for seq, _ in each.rewind.activities]
         if source != each.instance:
-            again = [seq for seq, _ in each.rewind.activities]
-            streams.copy(connection, source, each.instance, number, each.rewind.kept, again)
+            streamcopies.copy(connection, source, each.instance, number, each.rewind.kept, again)
+        else:
+            streamcopies.reopen(connection, each.instance, number, each.rewind.kept, again)
 
 
 def _restore_entries(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution]) -> None:

@@ -28,7 +28,7 @@ from .instances import target_of
 from .records import TaskKey
 from .transactions import write_transaction
 
-_ITEM = (
+ITEM = (
     *("instance_id", "stream", "position", "payload", "closes"),
     *("execution_number", "source_seq", "created_at"),
 )
@@ -121,7 +121,7 @@ def _append(
         """,
     )
     states = {(pk, name): StreamState(last, closed, bool(awaited)) for pk, name, last, closed, awaited in returned}
-    sql.insert_rows(connection, StreamItem, _ITEM, [row for key in states for row in _items(key, writes, states)])
+    sql.insert_rows(connection, StreamItem, ITEM, [row for key in states for row in _items(key, writes, states)])
     return states
 
 
@@ -225,45 +225,3 @@ def count_sent(key: TaskKey, name: str, *, using: str) -> int:
     """Count the items that an activity has sent on a stream so far, in all its attempts."""
     sent = StreamItem.objects.using(using).filter(instance=key.instance, stream=name, closes=False)
     return sent.filter(execution_number=key.execution, source_seq=key.seq).count()
-
-
-def copy(
-    connection: BaseDatabaseWrapper, source: int, target: int, execution: int, kept: int, again: Sequence[int]
-) -> None:
-    """Give a forked instance the streams of its source, as they stood before the point that it goes on from.
-
-    What the outside had sent is there as a whole; of what code and activities sent, only that of the events it keeps.
-    Args:
-        kept: Events of `execution` that are copied.
-        again: Seqs of the activities that will run again.
-    Writes: Stream, StreamItem; in the transaction that is open.
-    """
-    sql.execute(
-        connection,
-        f"""
-        INSERT INTO {sql.table(Stream)} (instance_id, name, last_position, closed_at, awaited, trimmed_to)
-        SELECT %s, name, last_position, NULL, awaited, trimmed_to FROM {sql.table(Stream)} WHERE instance_id = %s
-        """,
-        [target, source],
-    )
-    redone = f"AND source_seq NOT IN ({sql.marks(again)})" if again else ""
-    sql.execute(
-        connection,
-        f"""
-        INSERT INTO {sql.table(StreamItem)} ({", ".join(_ITEM)})
-        SELECT %s, {", ".join(_ITEM[1:])} FROM {sql.table(StreamItem)}
-        WHERE instance_id = %s AND (source_seq IS NULL OR execution_number < %s
-              OR (execution_number = %s AND source_seq <= %s {redone}))
-        """,
-        [target, source, execution, execution, kept, *again],
-    )
-    sql.execute(
-        connection,
-        f"""
-        UPDATE {sql.table(Stream)} SET closed_at = (
-            SELECT MIN(position) FROM {sql.table(StreamItem)} i
-            WHERE i.instance_id = {sql.table(Stream)}.instance_id AND i.stream = {sql.table(Stream)}.name AND i.closes
-        ) WHERE instance_id = %s
-        """,
-        [target],
-    )

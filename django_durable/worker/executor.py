@@ -27,6 +27,7 @@ from ..store.transactions import write_transaction
 from .attempts import Attempt
 from .clock import Clock
 from .context import ActivityContext
+from .generating import Generating, Unstored
 from .lookup import ActivityLookup, RunnableActivity
 from .loopthread import canceler
 from .outcomes import (
@@ -48,6 +49,7 @@ from .outcomes import (
     refusal,
     timeout_failure,
 )
+from .partials import PartialsWriter
 from .streaming import ActivityStreams
 from .tracing import NoTracing
 
@@ -74,6 +76,7 @@ class ActivityRunner:
         worker_id: str,
         max_deliveries: int,
         using: str,
+        partials: PartialsWriter,
         tracing: NoTracing | None = None,
         random: Callable[[], float] = draw,
     ) -> None:
@@ -84,6 +87,7 @@ class ActivityRunner:
         self._worker_id = worker_id
         self._max_deliveries = max_deliveries
         self._using = using
+        self._partials = partials
         self._tracing = tracing or NoTracing()
         self._random = random
 
@@ -146,9 +150,11 @@ class ActivityRunner:
             if activity.is_async:
                 scope = self._limit(attempt)
                 async with scope:
-                    value = await activity.function(*args, **kwargs)
+                    generating = self._generating(attempt, activity)
+                    value = await (generating.arun if generating else activity.function)(*args, **kwargs)
             else:
-                value = activity.function(*args, **kwargs)
+                generating = self._generating(attempt, activity)
+                value = (generating.run if generating else activity.function)(*args, **kwargs)
                 if attempt.step is not None and inspect.isawaitable(value):
                     value = async_to_sync(self._await)(attempt, value)
             if attempt.overdue(self._clock.monotonic()):
@@ -156,17 +162,33 @@ class ActivityRunner:
             return Returned(self._codec.seal_like(attempt.task.input, activity.encode_result(value)))
         except PayloadError as error:
             return Raised(Failure.of(error), final=True)
+        except Unstored as error:
+            return Hindered(Failure.of(error.__cause__ or error))
         except BaseException as error:  # Author code that exits ends its attempt, not the worker.
-            if isinstance(error, TimeoutError) and self._ran_out(attempt, scope):
+            if isinstance(error, TimeoutError) and self._ran_out(attempt, activity, scope):
                 return TimedOut(timeout_failure(attempt.task, attempt.limit_ms))
             if isinstance(error, asyncio.CancelledError) and attempt.cancel_requested:
                 return Canceled()
             return Raised(Failure.of(error), hindered=connections.hinders(error))
 
-    def _ran_out(self, attempt: Attempt, scope: asyncio.Timeout | None) -> bool:
+    def _ran_out(self, attempt: Attempt, activity: RunnableActivity, scope: asyncio.Timeout | None) -> bool:
         if scope is not None:
             return scope.expired()
-        return attempt.step is not None and attempt.overdue(self._clock.monotonic())
+        may_be_told = attempt.step is not None or activity.reduction is not None
+        return may_be_told and attempt.overdue(self._clock.monotonic())
+
+    def _generating(self, attempt: Attempt, activity: RunnableActivity) -> Generating | None:
+        if activity.reduction is None:
+            return None
+        return Generating(
+            attempt,
+            activity.function,
+            activity.reduction,
+            codec=self._codec.plain,
+            writer=self._partials,
+            overdue=lambda: attempt.overdue(self._clock.monotonic()),
+            using=self._using,
+        )
 
     async def _await(self, attempt: Attempt, value: Awaitable[Any]) -> Any:
         """Wait for what a local step returned instead of a result, as a lambda around a coroutine does."""

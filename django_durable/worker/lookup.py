@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..engine.events import Payload
 from ..engine.ports import Port
+from ..engine.reducing import Reduction
 
 
 class RunnableActivity(Protocol):
@@ -22,6 +23,8 @@ class RunnableActivity(Protocol):
     def takes_context(self) -> bool: ...
     @property
     def atomic(self) -> bool: ...
+    @property
+    def reduction(self) -> Reduction | None: ...
     @property
     def ports(self) -> Sequence[Port]: ...
 

@@ -30,6 +30,7 @@ from .leases import LeaseKeeper
 from .ledger import Ledger
 from .maintenance import Maintenance
 from .options import WorkerOptions
+from .partials import PartialsWriter
 from .pool import Executor, InlineExecutor, ThreadedExecutor
 from .tracing import tracing_of
 from .turns import TurnRunner
@@ -60,6 +61,7 @@ class Worker:
         self._doorbell = Doorbell()
         self._watchdog = Watchdog()
         self._executor: Executor | None = None
+        self._partials = self._partials_writer(at_once=False)
         self._dispatching: DispatchThread | None = None
         self._leases: LeaseKeeper | None = None
         self._hints: Subscription | None = None
@@ -89,7 +91,7 @@ class Worker:
         hub = Hub.of(self.options.using)
         poll = max(self.options.poll_interval, POLL_WITH_HINTS) if hub.gives_hints else self.options.poll_interval
         self._executor = ThreadedExecutor(
-            self._activity_runner(),
+            self._activity_runner(self._partials),
             slots=self.options.concurrency,
             clock=self._clock,
             ring=self._doorbell.ring,
@@ -123,6 +125,7 @@ class Worker:
             self._hints.close()
         if self._dispatching.stop(seconds, lambda: self._watchdog.gave_up is not None):
             self._executor.close()
+            self._partials.stop()
             self._instrumentation.worker_stopped()
         else:
             self._leases.stop()  # Nobody is left who could give anything back: it runs out.
@@ -203,7 +206,7 @@ class Worker:
             anything later than now.
         """
         if self._inline is None:
-            executor = InlineExecutor(self._activity_runner(), clock=self._clock)
+            executor = InlineExecutor(self._activity_runner(self._partials_writer(at_once=True)), clock=self._clock)
             self._inline = self._dispatcher(executor, self.options.poll_interval)
         for done in range(rounds):
             self._inline.look()
@@ -224,7 +227,12 @@ class Worker:
 
     # Parts.
 
-    def _activity_runner(self) -> ActivityRunner:
+    def _partials_writer(self, *, at_once: bool) -> PartialsWriter:
+        return PartialsWriter(
+            clock=self._clock, instrumentation=self._instrumentation, using=self.options.using, at_once=at_once
+        )
+
+    def _activity_runner(self, partials: PartialsWriter) -> ActivityRunner:
         options = self.options
         return ActivityRunner(
             lookup_in(self.registry, using=options.using),
@@ -234,6 +242,7 @@ class Worker:
             worker_id=options.worker_id,
             max_deliveries=options.max_deliveries,
             using=options.using,
+            partials=partials,
             tracing=tracing_of(options.worker_id, self._clock),
         )
 

@@ -24,6 +24,7 @@ from django_durable.engine.failures import Failure
 from django_durable.engine.loop import OrchestrationFuture, OrchestrationLoop
 from django_durable.engine.ports import Port, ports_of, provided_names
 from django_durable.engine.program import Limits
+from django_durable.engine.reducing import Reduction
 from django_durable.engine.replay import Execution, QueuedMessage
 from django_durable.engine.retry import RetryPolicy
 
@@ -71,6 +72,7 @@ class Callee:
     start_to_close_ms: int | None = None
     schedule_to_close_ms: int | None = None
     compiled: CompiledFunction | None = None
+    reduction: Reduction | None = None
     codec: JsonCodec = field(default_factory=JsonCodec)
 
     def encode_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -102,6 +104,7 @@ class Step:
     name: str
     function: Callable[..., Any]
     is_async: bool = False
+    reduction: Reduction | None = None
     codec: JsonCodec = field(default_factory=JsonCodec)
 
     def encode_result(self, value: Any) -> str:

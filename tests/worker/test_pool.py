@@ -17,7 +17,9 @@ from django_durable.store.records import ClaimedTask, TaskKey
 from django_durable.testing.clock import FakeClock
 from django_durable.worker.attempts import Attempt
 from django_durable.worker.executor import ActivityRunner
+from django_durable.worker.instrumentation import Instrumentation
 from django_durable.worker.outcomes import Drop, Finish, HandBack, Outcome
+from django_durable.worker.partials import PartialsWriter
 from django_durable.worker.pool import BUFFER_SECONDS, ThreadedExecutor
 
 from .support import PATIENCE
@@ -41,6 +43,9 @@ class Pool:
             worker_id="w",
             max_deliveries=10,
             using="default",
+            partials=PartialsWriter(
+                clock=self.clock, instrumentation=Instrumentation("w"), using="default", at_once=False
+            ),
         )
         self.runner = runner
         self.executor = ThreadedExecutor(runner, slots=2, clock=self.clock, ring=self.rung.release)

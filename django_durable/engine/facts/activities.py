@@ -13,7 +13,8 @@ from .base import Fact, Payload
 class ActivityScheduled(Fact):
     """`retry` and the timeouts are copied for whoever runs the activity; a replay does not compare them.
 
-    `start_to_close_ms` bounds each attempt, `schedule_to_close_ms` all attempts and the pauses between them.
+    `start_to_close_ms` bounds each attempt, `schedule_to_close_ms` all attempts and the pauses between them. `stream`
+    is where the partial results of a generator go; None for a function that returns.
     """
 
     name_field = "name"
@@ -26,6 +27,7 @@ class ActivityScheduled(Fact):
     retry: dict[str, Any] | None = None
     start_to_close_ms: int | None = None
     schedule_to_close_ms: int | None = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from ...registry import Registry
 from ...store.records import ClaimedTask, TaskKey
 from ...worker.attempts import Attempt
 from ...worker.executor import ActivityRunner
+from ...worker.partials import PartialsWriter
 from ...worker.worker import Worker
 from ..clock import StandingClock
 from ..harness import Durable
@@ -227,8 +228,8 @@ class _NotingWorker(Worker):
         self._note = note
         super().__init__(*args, **options)
 
-    def _activity_runner(self) -> ActivityRunner:
-        runner = super()._activity_runner()
+    def _activity_runner(self, partials: PartialsWriter) -> ActivityRunner:
+        runner = super()._activity_runner(partials)
         begin = runner.begin
 
         def noted(attempt: Attempt) -> None:
