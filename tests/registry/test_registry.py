@@ -258,11 +258,11 @@ def test_parameters_that_start_needs_for_itself_are_refused(registry: Registry) 
             registry.orchestration(each)
 
 
-def test_an_activity_returns_its_result_and_does_not_yield(registry: Registry) -> None:
+def test_an_activity_that_yields_takes_a_state(registry: Registry) -> None:
     def steps() -> Any:
         yield 1
 
-    with pytest.raises(InvalidArgument, match=r"is a generator. An activity returns its result"):
+    with pytest.raises(InvalidArgument, match=r"is a generator and takes no state"):
         registry.activity(steps)
 
 

@@ -39,6 +39,10 @@ async def generated_async() -> Any:
     yield 1
 
 
+def unreduced(total: int) -> Any:
+    yield 1
+
+
 class Caller:
     def method(self) -> date: ...  # type: ignore[empty-body]
 
@@ -94,9 +98,10 @@ async def coroutine() -> None: ...
     ("given", "message"),
     [
         (whole, "Use schedule_sub_orchestration()"),
-        (generated, "the generator"),
-        (generated_async, "async generator"),
-        (functools.partial(generated), "the generator"),
+        (generated, "is a generator and takes no state"),
+        (generated_async, "is a generator and takes no state"),
+        (functools.partial(generated), "is a generator and takes no state"),
+        (unreduced, "the hint of 'total' has no Reducer"),
         (5, "a callable, found 5"),
         (None, "a callable, found None"),
     ],
