@@ -12,7 +12,7 @@ from typing import NamedTuple
 from django_durable import ActivityError, activity, orchestration
 from django_durable.tracing import span
 
-from . import clocks
+from . import clocks, streaming as streaming
 from .stage import DEADLINE, Stage
 
 clocks.set_by_environment()

@@ -1,0 +1,220 @@
+"""Generators in a worker with its threads: what they cost, how they end, who may write."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+import pytest
+
+from django_durable import Reducer, RetryPolicy
+from django_durable.client import client
+from django_durable.models import ActivityTask, HistoryEvent, Stream, StreamItem
+from django_durable.registry import Registry
+from django_durable.store import streams
+from django_durable.worker import partials
+
+from .support import PATIENCE, failure, output, run_to_idle, running, start, status, wait_for_status, wait_until
+
+pytestmark = pytest.mark.usefixtures("durable_db")
+
+Total = Annotated[int, Reducer(operator.add)]
+AGAIN = RetryPolicy(max_attempts=2, backoff="none")
+
+
+def counting(registry: Registry, generator: Any, **options: Any) -> str:
+    """Register a generator `it`, and an orchestration that returns its result; return the orchestration's name."""
+    registry.activity("it", **options)(generator)
+
+    @registry.orchestration("one")
+    def one(ctx, value: Any = None):
+        return (yield ctx.schedule_activity("it", 0))
+
+    return "one"
+
+
+def stored(instance: str) -> int:
+    return StreamItem.objects.filter(instance__instance_id=instance, closes=False).count()
+
+
+@pytest.fixture
+def appends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many partial results each transaction has stored."""
+    found: list[int] = []
+    append = streams.append_from_activity
+
+    def counted(key: Any, token: int, name: str, payloads: Any, **options: Any) -> int:
+        found.append(len(payloads))
+        return append(key, token, name, payloads, **options)
+
+    monkeypatch.setattr(partials.streams, "append_from_activity", counted)
+    return found
+
+
+def test_what_a_generator_costs_follows_from_its_time_and_not_from_how_often_it_yields(
+    registry: Registry, appends: list[int]
+) -> None:
+    def it(total: Total) -> Iterator[int]:
+        for _ in range(5000):
+            yield 1
+
+    async def it_async(total: Total) -> AsyncGenerator[int, int]:
+        for _ in range(5000):
+            yield 1
+
+    started = time.monotonic()
+    instances = [start(registry, counting(registry, it))]
+    run_to_idle(registry)
+    other = Registry()
+    instances.append(start(other, counting(other, it_async)))
+    run_to_idle(other)
+    seconds = time.monotonic() - started
+
+    assert [output(each) for each in instances] == [5000, 5000]
+    assert sum(appends) == 10_000
+    assert max(appends) <= partials.MOST_WAITING
+    assert len(appends) <= 2 * 5000 / partials.MOST_WAITING + seconds / partials.PAUSE_SECONDS + 4
+    assert not HistoryEvent.objects.filter(kind__in=["StreamItemSent", "StreamItemsReceived"]).exists()
+
+
+def test_a_partial_result_is_stored_while_the_generator_thinks(registry: Registry) -> None:
+    go = threading.Event()
+
+    def it(total: Total) -> Iterator[int]:
+        yield 1
+        assert go.wait(PATIENCE)
+        yield 2
+
+    instance = start(registry, counting(registry, it))
+    with running(registry):
+        wait_until(lambda: stored(instance) == 1)
+        go.set()
+        wait_for_status(instance, "Completed")
+    assert output(instance) == 3
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_generator_that_is_called_off_is_closed_and_writes_nothing_more(registry: Registry, is_async: bool) -> None:
+    closed = threading.Event()
+
+    def it(total: Total) -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+                time.sleep(0.01)
+        finally:
+            closed.set()
+
+    async def it_async(total: Total) -> AsyncGenerator[int, int]:
+        try:
+            yield 1
+            await asyncio.sleep(60)
+        finally:
+            closed.set()
+
+    instance = start(registry, counting(registry, it_async if is_async else it))
+    with running(registry):
+        wait_until(lambda: stored(instance) > 0)
+        client.cancel_instance(instance)
+        wait_for_status(instance, "Canceled")
+        assert closed.wait(PATIENCE)
+        count = stored(instance)
+    assert stored(instance) == count
+    assert Stream.objects.get().closed_at is not None
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_attempt_that_runs_out_of_time_is_closed_and_the_next_goes_on(registry: Registry, is_async: bool) -> None:
+    closed = threading.Semaphore(0)
+
+    def it(total: Total) -> Iterator[int]:
+        try:
+            if total < 3:
+                for _ in range(3):
+                    yield 1
+                while True:
+                    time.sleep(0.01)
+                    yield 0
+            yield 10
+        finally:
+            closed.release()
+
+    async def it_async(total: Total) -> AsyncGenerator[int, int]:
+        try:
+            if total < 3:
+                for _ in range(3):
+                    yield 1
+                await asyncio.sleep(60)
+            yield 10
+        finally:
+            closed.release()
+
+    name = counting(registry, it_async if is_async else it, timeout=timedelta(milliseconds=400), retry=AGAIN)
+    instance = start(registry, name)
+    with running(registry):
+        wait_for_status(instance, "Completed")
+    assert output(instance) == 13
+    assert closed.acquire(timeout=PATIENCE)
+    assert closed.acquire(timeout=PATIENCE)
+
+
+def test_a_generator_that_never_ends_in_time_fails_as_timed_out(registry: Registry) -> None:
+    async def it(total: Total) -> AsyncGenerator[int, int]:
+        yield 1
+        await asyncio.sleep(60)
+
+    instance = start(registry, counting(registry, it, timeout=timedelta(milliseconds=100)))
+    with running(registry):
+        wait_for_status(instance, "Failed")
+    assert failure(instance)["error_type"] == "TimeoutError"
+    assert stored(instance) == 1
+
+
+def test_who_has_lost_the_lease_stores_nothing_and_is_stopped(registry: Registry) -> None:
+    closed, go = threading.Event(), threading.Event()
+
+    def it(total: Total) -> Iterator[int]:
+        try:
+            yield 1
+            assert go.wait(PATIENCE)
+            while True:
+                yield 100
+                time.sleep(0.01)
+        finally:
+            closed.set()
+
+    instance = start(registry, counting(registry, it))
+    with running(registry, lease=timedelta(seconds=5)):
+        wait_until(lambda: stored(instance) == 1)
+        ActivityTask.objects.update(lease_token=99, lease_owner="another")
+        go.set()
+        assert closed.wait(PATIENCE)
+    assert stored(instance) == 1
+    assert status(instance) == "Running"
+
+
+def test_a_worker_that_stops_stores_what_was_yielded_and_the_next_goes_on(registry: Registry) -> None:
+    seen: list[int] = []
+    yielded = threading.Event()
+
+    async def it(total: Total) -> AsyncGenerator[int, int]:
+        seen.append(total)
+        if not total:
+            for _ in range(7):
+                yield 1
+            yielded.set()
+            await asyncio.sleep(60)
+        yield 10
+
+    instance = start(registry, counting(registry, it))
+    with running(registry, shutdown_timeout=timedelta(0)):
+        assert yielded.wait(PATIENCE)
+        wait_until(lambda: stored(instance) == 7)
+    run_to_idle(registry)
+    assert output(instance) == 17
+    assert seen == [0, 7]
