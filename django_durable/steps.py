@@ -47,7 +47,13 @@ class Step:
     def _reduction(self) -> Reduction | None:
         if not is_generator(self._code):
             return None
-        return reduction_of(self.function, resolved_hints(self._code)[0], skip=0, what=f"run(): {self.name!r}")
+        return reduction_of(
+            self.function,
+            resolved_hints(self._code)[0],
+            skip=0,
+            what=f"run(): {self.name!r}",
+            default=getattr(self._code, "default_reducer", None),
+        )
 
     @cached_property
     def _returns(self) -> Any:

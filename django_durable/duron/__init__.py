@@ -17,7 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 from .context import Context
-from .functions import DurableFn, durable, effect, set_config
+from .effects import effect
+from .functions import DurableFn, durable, set_config
 from .jobs import Job, Session, invoke
 
 fn, op = durable, effect

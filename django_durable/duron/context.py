@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from ..engine.context import OrchestrationContext
 from ..engine.futures import DurableFuture
+from ..engine.generated import Generated
+from .effects import effect
 
 
 class Context:
@@ -18,7 +21,11 @@ class Context:
 
     def run(self, function: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> DurableFuture[Any]:
         """Run a callable once, whatever happens to this process; see `OrchestrationContext.run`."""
-        return self._ctx.run(function, *args, **kwargs)
+        return self._ctx.run(_marked(function), *args, **kwargs)
+
+    def stream(self, function: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Generated[Any, Any]:
+        """Run an async generator; `async with` gives the stream of what it yields and the future of its state."""
+        return self._ctx.stream(_marked(function), *args, **kwargs)
 
     async def time(self) -> float:
         """Return the history's clock in seconds since the epoch."""
@@ -45,6 +52,11 @@ class Context:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)
+
+
+def _marked(function: Any) -> Any:
+    """Return an async generator as an effect: the mark is optional, and with it a reducer is."""
+    return effect(function) if inspect.isasyncgenfunction(function) else function
 
 
 def _settle(instance_id: str, id: str, result: Any, exception: BaseException | None) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..definitions import Orchestration
-from ..engine.errors import ForbiddenInOrchestration, InvalidArgument
-from ..engine.loop import OrchestrationLoop
+from ..engine.errors import InvalidArgument
 from ..registry import Registry, default
 from .context import Context
 from .contrib.codecs import PydanticCodec
@@ -67,52 +65,6 @@ def durable(
     if fn is None:
         return lambda function: DurableFn(function, registry, codec or _config["codec"], name)
     return DurableFn(fn, registry, codec or _config["codec"], name)
-
-
-def effect(fn: Callable[..., Any] | None = None, /) -> Any:
-    """Mark a function that durable functions run by `ctx.run`; calling it there directly raises.
-
-    Raises: ForbiddenInOrchestration: a durable function called it.
-    """
-    return effect if fn is None else _guarded(fn)
-
-
-def _guarded(fn: Callable[..., Any]) -> Callable[..., Any]:
-    def check() -> None:
-        if isinstance(asyncio._get_running_loop(), OrchestrationLoop):
-            raise ForbiddenInOrchestration(f"Calling effect {fn.__name__!r} directly, and not by ctx.run(),")
-
-    if inspect.isasyncgenfunction(fn):
-
-        @functools.wraps(fn)
-        async def generate(*args: Any, **kwargs: Any) -> Any:
-            check()
-            items = fn(*args, **kwargs)
-            sent = None
-            try:
-                while True:
-                    sent = yield await items.asend(sent)
-            except StopAsyncIteration:
-                return
-            finally:
-                await items.aclose()
-
-        return generate
-    if inspect.iscoroutinefunction(fn):
-
-        @functools.wraps(fn)
-        async def wait(*args: Any, **kwargs: Any) -> Any:
-            check()
-            return await fn(*args, **kwargs)
-
-        return wait
-
-    @functools.wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        check()
-        return fn(*args, **kwargs)
-
-    return call
 
 
 def _codec_name(codec: Any) -> str | None:

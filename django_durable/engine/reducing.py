@@ -68,11 +68,19 @@ def is_generator(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def reduction_of(function: Callable[..., Any], hints: Mapping[str, Any], *, skip: int, what: str) -> Reduction:
+def reduction_of(
+    function: Callable[..., Any],
+    hints: Mapping[str, Any],
+    *,
+    skip: int,
+    what: str,
+    default: Reducer[Any, Any] | None = None,
+) -> Reduction:
     """Return what the hints of a generator say.
 
     Args:
         skip: How many leading parameters come before the state: 1 where the function takes `ctx`.
+        default: The reducer where the hint names none.
     Raises: InvalidArgument: no parameter takes the state, or its hint has no reducer.
     """
     parameters = list(inspect.signature(function).parameters.values())[skip:]
@@ -81,10 +89,10 @@ def reduction_of(function: Callable[..., Any], hints: Mapping[str, Any], *, skip
         raise InvalidArgument(f"{what} is a generator and takes no state. {_EXPECTED}")
     hint = hints.get(first.name, Any)
     options = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    reducer = next((each for each in options if isinstance(each, Reducer)), None)
+    reducer = next((each for each in options if isinstance(each, Reducer)), default)
     if reducer is None:
         raise InvalidArgument(f"{what} is a generator, and the hint of {first.name!r} has no Reducer. {_EXPECTED}")
-    return Reduction(first.name, get_args(hint)[0], reducer, _yielded(hints.get("return", Any)))
+    return Reduction(first.name, get_args(hint)[0] if options else hint, reducer, _yielded(hints.get("return", Any)))
 
 
 _EXPECTED = (

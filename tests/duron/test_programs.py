@@ -39,3 +39,9 @@ def test_a_script_runs_each_effect_once_and_anew_only_after_its_log_is_deleted(t
 def test_a_script_streams_in_both_directions_and_is_interrupted(tmp_path):
     said = ["item 0", "item 1", "item 2", "[1, 3, 6] 6", "interrupted"]
     assert run("streaming.py", tmp_path) == said
+
+
+def test_a_script_folds_what_its_effects_yield(tmp_path):
+    result = "[['once', 'upon'], 'once upon', 'a b', -2]"
+    writing = ["writing once", "writing upon", "writing b"]
+    assert run("generating.py", tmp_path / "log.jsonl") == [*writing, result, result]
