@@ -65,15 +65,13 @@ class Generating:
         Raises: Unstored. CancelledError: it was to stop. TimeoutError: its time is up. What the generator raises.
         """
         generator: Generator[Any, Any, Any] = self._begin(args, kwargs)
+        stored = False
         try:
             self._drive(generator)
-        except BaseException:
-            self._save()
-            raise
-        else:
             self._store()
+            stored = True
         finally:
-            self._end()
+            self._end(stored)
         return self._state
 
     def _drive(self, generator: Generator[Any, Any, Any]) -> None:
@@ -99,15 +97,13 @@ class Generating:
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
         """Async twin of `run`; where it is to stop, or out of time, the running task is canceled."""
         generator: AsyncGenerator[Any, Any] = await sync_to_async(self._begin)(args, kwargs)
+        stored = False
         try:
             await self._adrive(generator)
-        except BaseException:
-            await sync_to_async(self._save)()
-            raise
-        else:
             await sync_to_async(self._store)()
+            stored = True
         finally:
-            self._end()
+            await sync_to_async(self._end)(stored)
         return self._state
 
     async def _adrive(self, generator: AsyncGenerator[Any, Any]) -> None:
@@ -169,12 +165,11 @@ class Generating:
         except connections.DatabaseFault as error:
             raise Unstored from error
 
-    def _save(self) -> None:
-        """Store what can be stored of an attempt that ends badly."""
-        with suppress(Unstored, DurableError):
-            self._store()
-
-    def _end(self) -> None:
+    def _end(self, stored: bool) -> None:
+        """Store what can be stored of an attempt that ends badly, and close the buffer."""
+        if not stored:
+            with suppress(Unstored, DurableError):
+                self._store()
         if self._buffer is not None:
             self._writer.close(self._buffer)
 
