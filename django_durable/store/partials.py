@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..engine.events import ActivityScheduled, Payload
-from ..models import Execution, HistoryEvent, StreamItem
+from ..models import Execution, HistoryEvent, Stream, StreamItem
 from .records import TaskKey
 
 LOADED_AT_ONCE = 1000
 
 
 class PartialsOf(NamedTuple):
-    """Where the partial results of an activity go. `copied` tells that it was scheduled in an earlier execution."""
+    """Where the partial results of an activity go; `inherits` those that it had stored in an earlier execution."""
 
     stream: str
-    copied: bool
+    inherits: bool
 
 
 def partials_of(key: TaskKey, *, using: str) -> PartialsOf | None:
-    """Return where the partial results of an activity go, None where it was scheduled as one that returns; two queries.
+    """Return where the partial results of an activity go, None where it was scheduled as one that returns.
 
-    A retry copies the events of the execution that it goes back in, with the time they were recorded.
+    A retry copies the events of the execution that it goes back in, with the time they were recorded. What was stored
+    there is its own, unless some of it was trimmed before. Two queries, three after a retry.
     """
     event = HistoryEvent.objects.using(using).filter(
         instance=key.instance, execution_number=key.execution, seq=key.seq, kind=ActivityScheduled.__name__
@@ -34,7 +35,10 @@ def partials_of(key: TaskKey, *, using: str) -> PartialsOf | None:
         return None
     started = Execution.objects.using(using).filter(instance=key.instance, number=key.execution)
     started_at = started.values_list("started_at", flat=True).first()
-    return PartialsOf(stream, started_at is not None and found[1] < started_at)
+    if started_at is None or found[1] >= started_at:
+        return PartialsOf(stream, inherits=False)
+    trimmed = Stream.objects.using(using).filter(instance=key.instance, name=stream, trimmed_to__gt=0)
+    return PartialsOf(stream, inherits=not trimmed.exists())
 
 
 def load_partials(key: TaskKey, found: PartialsOf, *, using: str) -> Iterator[Payload]:
@@ -42,7 +46,7 @@ def load_partials(key: TaskKey, found: PartialsOf, *, using: str) -> Iterator[Pa
     items = StreamItem.objects.using(using).filter(
         instance=key.instance, stream=found.stream, source_seq=key.seq, closes=False
     )
-    if not found.copied:
+    if not found.inherits:
         items = items.filter(execution_number=key.execution)
     after = 0
     while True:

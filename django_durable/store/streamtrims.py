@@ -104,7 +104,7 @@ def _before_unfinished(connection: BaseDatabaseWrapper, pk: int, name: str, unti
         connection,
         f"""
         SELECT MIN(i.position) FROM {sql.table(ActivityTask)} t JOIN {sql.table(StreamItem)} i
-            ON i.instance_id = t.instance_id AND i.execution_number = t.execution_number AND i.source_seq = t.seq
+            ON i.instance_id = t.instance_id AND i.execution_number <= t.execution_number AND i.source_seq = t.seq
         WHERE t.instance_id = %s AND i.stream = %s AND i.position <= %s
         """,
         [pk, name, until],

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from django_durable import InvalidArgument, Reducer, StreamClosed
+from django_durable import InvalidArgument, Reducer, RetryPolicy, StreamClosed
 from django_durable.engine.states import RuntimeStatus
 from django_durable.models import StreamItem
 
@@ -251,3 +251,22 @@ def test_a_generator_that_returns_something_fails_and_says_what_to_do(durable, r
     durable.run()
     assert "The generator returned ['b']." in durable.client.get_instance_info("it").failure.message
     assert StreamItem.objects.filter(closes=False).count() == 1
+
+
+def test_a_stream_is_not_trimmed_while_its_generator_may_need_it(durable, registry):
+    @registry.activity("spell", retry=RetryPolicy(max_attempts=2, backoff="fixed", initial=timedelta(minutes=1)))
+    def spell(ctx, said: Words) -> Iterator[list[str]]:
+        yield [f"attempt {ctx.attempt}"]
+        if ctx.attempt == 1:
+            raise ConnectionError("again")
+
+    @registry.orchestration("flow")
+    def flow(ctx):
+        return (yield ctx.run(spell, []))
+
+    flow.start(instance_id="it")
+    durable.run()
+    assert durable.client.trim_stream("it", "spell-1", keep=0).items_deleted == 0
+    durable.run_to_the_end()
+    assert durable.client.get_status("it").output == ["attempt 1", "attempt 2"]
+    assert durable.client.trim_stream("it", "spell-1", keep=0).items_deleted == 2
