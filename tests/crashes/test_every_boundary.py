@@ -14,7 +14,8 @@ import pytest
 from django_durable.client import Client
 from django_durable.testing import assert_survives_every_crash
 
-from .stories import STORIES, STYLES, registry
+from .plays import STORIES
+from .stories import STYLES, registry
 
 SAMPLE = None if os.environ.get("DURABLE_CRASHES") == "all" else 8
 

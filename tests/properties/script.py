@@ -61,8 +61,8 @@ class Model:
                     made.custom_status = value
                 case ["sleep"]:
                     made.done.append("slept")
-                case ["event"] if not events:
-                    return made  # It waits.
+                case ["event"] if not events:  # It waits.
+                    break
                 case ["event"]:
                     made.done.append(events.popleft())
                 case ["return"]:

@@ -12,7 +12,17 @@ from django.db import connections, models, transaction
 
 from ...client import Client
 from ...engine.states import TERMINAL
-from ...models import ActivityTask, Execution, InboxMessage, Instance, KeyValue, QueuedEvent
+from ...models import (
+    ActivityTask,
+    Execution,
+    InboxMessage,
+    Instance,
+    KeyValue,
+    Promise,
+    QueuedEvent,
+    Stream,
+    StreamItem,
+)
 from ...store.records import TaskKey
 from ..replays import assert_replays
 
@@ -23,7 +33,7 @@ COMPLETIONS = {
     "SubOrchestrationCompleted",
     "SubOrchestrationFailed",
 }
-COUNTED = (Instance, Execution, InboxMessage, ActivityTask, KeyValue, QueuedEvent)
+COUNTED = (Instance, Execution, InboxMessage, ActivityTask, KeyValue, QueuedEvent, Promise, Stream, StreamItem)
 
 
 class Rows:
@@ -82,6 +92,14 @@ def outcome_of(using: str) -> dict[str, Any]:
             ],
             "kv": dict(_all(KeyValue, using).filter(instance=instance).values_list("key", "value")),
             "queues": list(_all(QueuedEvent, using).filter(instance=instance).values_list("queue", "payload")),
+            "promises": sorted(
+                _all(Promise, using)
+                .filter(instance=instance)
+                .values_list("execution_number", "seq", "outcome", "settled_by")
+            ),
+            "streams": sorted(
+                _all(StreamItem, using).filter(instance=instance).values_list("stream", "position", "payload", "closes")
+            ),
         }
     return found
 
