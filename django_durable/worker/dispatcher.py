@@ -25,7 +25,7 @@ Theory of operation.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..engine.events import (
     ActivityCompleted,
@@ -122,7 +122,8 @@ class Dispatcher:
         """
         if self._doorbell.take_hint():
             self._lookout.look()
-        self._lookout.update(self._clock.now())
+        begun = self._clock.now()
+        self._lookout.update(begun)
         ended = self._collect()
         completions = self._settle()
         claimed = self._claim_instances()
@@ -131,7 +132,7 @@ class Dispatcher:
             self._take(turns)
         self._release()
         busy = self._claim_tasks() or bool(turns) or ended
-        self._ask_what_is_due(busy=busy)
+        self._ask_what_is_due(begun, busy=busy)
         return busy
 
     def wind_down(self, *, abandon: bool) -> bool:
@@ -396,8 +397,8 @@ class Dispatcher:
         self._executor.submit(attempts)
         return bool(tasks)
 
-    def _ask_what_is_due(self, *, busy: bool) -> None:
-        now = self._clock.now()
-        if self._lookout.asks(now, busy=busy):
-            self._lookout.expect(claims.next_due(now, using=self._options.using))
-            self._lookout.expect(activities.next_due_activity(now, using=self._options.using))
+    def _ask_what_is_due(self, begun: datetime, *, busy: bool) -> None:
+        """Find out what becomes due after the round began: its looks may have come too early for some of that."""
+        if self._lookout.asks(self._clock.now(), busy=busy):
+            self._lookout.expect(claims.next_due(begun, using=self._options.using))
+            self._lookout.expect(activities.next_due_activity(begun, using=self._options.using))

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
+
+from django_durable import OrchestrationContext
 from django_durable.engine.events import ActivityCancelRequested, ActivityScheduled, Fact, HistoryEvent
+from django_durable.registry import Registry
+from django_durable.store import claims
 from django_durable.store.records import ClaimedInstance
+from django_durable.testing.clock import StandingClock
 from django_durable.worker.eager import choose_eager
 from django_durable.worker.hot import Place
 from django_durable.worker.lookout import ASK_EVERY, Lookout
+from django_durable.worker.pool import InlineExecutor
 from django_durable.worker.turns import Turn
+from django_durable.worker.worker import Worker
+
+from .support import start, status
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLL = timedelta(seconds=5)
@@ -114,3 +125,37 @@ def test_only_what_runs_here_and_was_not_taken_back_is_started() -> None:
     withdrawn = turn(scheduled(), scheduled("elsewhere"), scheduled(), ActivityCancelRequested(scheduled_seq=1))
 
     assert choose_eager([withdrawn], 5, lambda fact: fact.name == "it") == [{3}]
+
+
+@pytest.mark.django_db
+def test_what_becomes_due_while_a_round_looks_is_found_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry()
+
+    @registry.orchestration("waits")
+    def waits(ctx: OrchestrationContext) -> Any:
+        yield ctx.wait_for_event("never")
+
+    clock = StandingClock(datetime.now(UTC))
+    worker = Worker(registry, clock=clock)
+    executor = InlineExecutor(worker._activity_runner(), clock=clock)
+    dispatcher = worker._dispatcher(executor, POLL)
+    for number, due in ((1, timedelta(seconds=1)), (2, timedelta(seconds=1, milliseconds=5))):
+        start(registry, "waits", instance_id=f"order-{number}", start_at=clock.now() + due)
+    while dispatcher.step():
+        pass
+    assert dispatcher.seconds_to_sleep() == 1
+
+    def slow(*args: Any, **options: Any) -> Any:
+        found = claim(*args, **options)
+        clock.advance(timedelta(milliseconds=10))
+        return found
+
+    claim = claims.claim_instances
+    monkeypatch.setattr(claims, "claim_instances", slow)
+    clock.advance(timedelta(seconds=1))
+    dispatcher.step()
+    assert [status(f"order-{number}") for number in (1, 2)] == ["Running", "Pending"]
+    while dispatcher.step() or not dispatcher.seconds_to_sleep():
+        pass
+    dispatcher.close()
+    assert status("order-2") == "Running"
