@@ -28,9 +28,10 @@ DEFAULT_TIMEOUT = timedelta(seconds=30)
 SHORTEST_PAUSE = 0.002
 """Seconds between two looks at least, however many hints there are."""
 
-LONGEST_PAUSE, GROWTH = 0.1, 1.5
-HINTED_PAUSE, HINTED_GROWTH = 1.0, 4.0
-"""Where there are hints. The longest pause is what a lost one may cost."""
+UNHINTED = SHORTEST_PAUSE, 0.1, 1.5
+HINTED = 0.1, 1.0, 2.0
+"""The first pause between looks, the longest, and how they grow. Where there are hints, the longest is what a lost one
+may cost."""
 
 
 class Reading(Protocol):
@@ -76,15 +77,20 @@ class Wait(Generic[R, T]):
                 f"timeout is {self._seconds:,.0f} s, the longest wait is {longest:,.0f} s. Wait again when it is "
                 f"over, or raise DJANGO_DURABLE['MAX_WAIT']."
             )
+        self._hub = wakeups.Hub.of(using, wakeups.CHANGES)
         self._seen: R
+        self._id: int | None = None
 
     def run(self) -> T:
         """Wait in this thread."""
         started = time.monotonic()
-        if (found := self._first()) is not None:
-            return found[0]
+        if self._looks_alone() and ((found := self._first()) is not None or not self._seconds):
+            return self._value(found)
         bell = threading.Event()
         with self._hints(bell.set) as hinted:
+            bell.clear()  # The look sees what it may have been rung for.
+            if (found := self._first()) is not None:
+                return found[0]
             for pause in self._pauses(started, hinted):
                 if bell.wait(pause):
                     bell.clear()
@@ -96,8 +102,8 @@ class Wait(Generic[R, T]):
     async def arun(self) -> T:
         """Wait in the running event loop; only the looks take a thread."""
         started = time.monotonic()
-        if (found := await sync_to_async(self._first)()) is not None:
-            return found[0]
+        if self._looks_alone() and ((found := await sync_to_async(self._first)()) is not None or not self._seconds):
+            return self._value(found)
         bell = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -106,6 +112,8 @@ class Wait(Generic[R, T]):
                 loop.call_soon_threadsafe(bell.set)
 
         with self._hints(ring) as hinted:
+            if (found := await sync_to_async(self._first)()) is not None:
+                return found[0]
             for pause in self._pauses(started, hinted):
                 # Not asyncio.wait_for, which in Python 3.11 loses a cancellation that comes with the bell.
                 timer = loop.call_later(pause, bell.set)
@@ -119,6 +127,13 @@ class Wait(Generic[R, T]):
                 await asyncio.sleep(SHORTEST_PAUSE)
         return self._expired(self._seen)
 
+    def _looks_alone(self) -> bool:
+        """Tell whether to look before there are hints: they are not worth a thread for what is there already."""
+        return not self._seconds or not self._hub.running
+
+    def _value(self, found: tuple[T] | None) -> T:
+        return self._expired(self._seen) if found is None else found[0]
+
     def _first(self) -> tuple[T] | None:
         found = self._look()
         if found is None and self._seconds and queries.hides_commits(self._using):
@@ -131,12 +146,12 @@ class Wait(Generic[R, T]):
 
     def _look(self) -> tuple[T] | None:
         self._seen = self._read()
+        self._id = self._seen.id
         return self._pick(self._seen)
 
     def _pauses(self, started: float, hinted: bool) -> Iterator[float]:
         """Yield how many seconds to wait for a hint before each further look, until the time is over."""
-        pause = SHORTEST_PAUSE
-        longest, growth = (HINTED_PAUSE, HINTED_GROWTH) if hinted else (LONGEST_PAUSE, GROWTH)
+        pause, longest, growth = HINTED if hinted else UNHINTED
         while (left := started + self._seconds - time.monotonic()) > 0:
             yield min(pause, left)
             pause = min(pause * growth, longest)
@@ -146,12 +161,11 @@ class Wait(Generic[R, T]):
         """Call `ring` at each hint that matters, from the hub's thread. Yields: whether there can be any."""
 
         def heard(hint: wakeups.Hint) -> None:
-            if hint.instances is None or self._seen.id in hint.instances:
+            if self._id is None or hint.instances is None or self._id in hint.instances:
                 ring()
 
-        hub = wakeups.Hub.of(self._using)
-        subscription = hub.subscribe(heard)
+        subscription = self._hub.subscribe(heard)
         try:
-            yield hub.gives_hints
+            yield self._hub.gives_hints
         finally:
             subscription.close(linger=True)

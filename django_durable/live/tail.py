@@ -30,7 +30,7 @@ from ..engine.events import Payload
 from ..store import changes, connections
 from ..store.changes import EventRecord, Place, Seen
 from ..store.queries import StatusRecord
-from ..store.wakeups import ANYTHING, Hint, Hub, Subscription as HintSubscription
+from ..store.wakeups import ANYTHING, CHANGES, Hint, Hub, Subscription as HintSubscription
 from .subscriptions import Subscription
 from .viewers import in_database_thread
 
@@ -88,7 +88,7 @@ class Tail:
         watched.subscriptions[subscription] = None
         self._new.setdefault(subscription.instance_id, []).append(subscription)
         if self._task is None:
-            self._hints = Hub.of(self._using).subscribe(partial(_pass_on, self._loop, self._hear))
+            self._hints = Hub.of(self._using, CHANGES).subscribe(partial(_pass_on, self._loop, self._hear))
             # In a context of its own: that of the first subscriber is bound to the thread of its request.
             self._task = self._loop.create_task(self._run(), context=contextvars.Context())
             self._task.add_done_callback(self._ended)
@@ -125,7 +125,7 @@ class Tail:
 
     async def _run(self) -> None:
         failures, pause = 0, FIRST_PAUSE
-        hinted = Hub.of(self._using).gives_hints
+        hinted = Hub.of(self._using, CHANGES).gives_hints
         while True:
             try:
                 found = await self._round()

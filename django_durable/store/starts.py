@@ -74,14 +74,13 @@ def insert_instances(
         return {}
     if sql.one_writer(connection):
         return _insert_in_turn(connection, unique, now)
-    return _insert_at_once(connection, unique, now, wakeups.message(connection, work=notify))
+    return _insert_at_once(connection, unique, now, wakeups.calls_of(connection, work=notify))
 
 
 def _insert_at_once(
-    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime, message: str | None
+    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime, calls: Sequence[str]
 ) -> dict[str, int]:
     """Insert into the three tables, and notify, by one statement: what a start costs is its round trips."""
-    notification = "" if message is None else f", pg_notify('{wakeups.CHANNEL}', '{message}')"
     at = sql.moment(connection, now)
     given = [
         (
@@ -110,7 +109,7 @@ def _insert_at_once(
             SELECT created.id, 1, kind, name, source_seq, payload, data, visible_at, FALSE, created_at
             FROM created JOIN given USING (instance_id)
         )
-        SELECT instance_id, id{notification} FROM created
+        SELECT {", ".join(("instance_id", "id", *calls))} FROM created
         """,
         [sql.pack(_GIVEN, given), *_NEW],
     )

@@ -1,10 +1,11 @@
 """Hints that there is something to look at. The database is the truth: a lost hint costs latency, never work.
 
 PostgreSQL: NOTIFY in the transaction, so it arrives after the commit and not at all after a rollback, and LISTEN on a
-connection of its own. SQLite: a connection of its own asks `PRAGMA data_version`, which changes with every commit of
-another connection and reads no page. One `Hub` per process and database serves every subscriber with one thread, which
-ends with the last of them, or some time later where that one expects others to come. Whatever was missed while there
-was no connection is made up for by one hint to look at everything, after each connect.
+connection of its own; on one channel to workers, that there is work, on another to those who wait or watch, that
+instances changed. SQLite: a connection of its own asks `PRAGMA data_version`, which changes with every commit of
+another connection and reads no page. One `Hub` per process, database and channels serves every subscriber with one
+thread, which ends with the last of them, or some time later where that one expects others to come. Whatever was missed
+while there was no connection is made up for by one hint to look at everything, after each connect.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
 
-CHANNEL = "django_durable"
-WORK = "w"
+WORK = "django_durable_work"
+CHANGES = "django_durable"
+CHANNELS = (WORK, CHANGES)
 INSTANCES_NAMED = 100
 """More changed instances than this in one notification are told as "many"."""
 
@@ -57,27 +59,27 @@ ANYTHING = Hint()
 def notify(using: str, *, work: bool = False, instances: Iterable[int] = ()) -> None:
     """Tell listeners once the transaction that is open has committed. Does nothing on SQLite or with NOTIFY off."""
     connection = connections[using]
-    told = message(connection, work=work, instances=instances)
-    if told is None:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, told])
+    if calls := calls_of(connection, work=work, instances=instances):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(calls)}")
 
 
-def message(connection: BaseDatabaseWrapper, *, work: bool = False, instances: Iterable[int] = ()) -> str | None:
-    """Return what `notify` sends, for a statement that sends it itself: letters, digits, `:*,`. None is nothing."""
+def calls_of(connection: BaseDatabaseWrapper, *, work: bool = False, instances: Iterable[int] = ()) -> list[str]:
+    """Return the calls by which a SELECT notifies; nothing on SQLite or with NOTIFY off."""
     changed = sorted(set(instances))
-    if connection.vendor != "postgresql" or not settings.NOTIFY or not (work or changed):
-        return None
+    if connection.vendor != "postgresql" or not settings.NOTIFY:
+        return []
     named = "*" if len(changed) > INSTANCES_NAMED else ",".join(map(str, changed))
-    return f"{WORK if work else ''}:{named}"
+    told = ([(WORK, "")] if work else []) + ([(CHANGES, named)] if changed else [])
+    return [f"pg_notify('{channel}', '{payload}')" for channel, payload in told]
 
 
-def _decode(payload: str) -> Hint:
-    work, _, named = payload.partition(":")
-    if named == "*":
-        return Hint(bool(work), None)
-    return Hint(bool(work), frozenset(int(each) for each in named.split(",") if each.isdigit()))
+def _decode(channel: str, payload: str) -> Hint:
+    if channel == WORK:
+        return Hint(instances=frozenset())
+    if payload == "*":
+        return Hint(work=False)
+    return Hint(False, frozenset(int(each) for each in payload.split(",") if each.isdigit()))
 
 
 class Subscription:
@@ -100,25 +102,31 @@ class Subscription:
 
 
 class Hub:
-    """The hints of one database in this process. `Hub.of(using)` gives it; its thread runs while anybody subscribes."""
+    """The hints of one database in this process. `Hub.of` gives it; its thread runs while anybody subscribes."""
 
-    _hubs: dict[str, Hub] = {}
+    _hubs: dict[tuple[str, tuple[str, ...]], Hub] = {}
     _guard = threading.Lock()
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, channels: tuple[str, ...] = CHANNELS) -> None:
         self._using = using
+        self._channels = channels
         self._lock = threading.Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
         self._stop: _Stop | None = None
 
     @classmethod
-    def of(cls, using: str | None = None) -> Hub:
-        """Return the hub of a database; a forked process has its own."""
+    def of(cls, using: str | None = None, *channels: str) -> Hub:
+        """Return the hub of a database; a forked process has its own.
+
+        Args:
+            channels: What it gives hints of, where the database can tell work and changes apart; both unless given.
+        """
         with cls._guard:
             name = using or settings.DATABASE
-            if name not in cls._hubs:
-                cls._hubs[name] = cls(name)
-            return cls._hubs[name]
+            key = (name, channels if channels and connections[name].vendor == "postgresql" else CHANNELS)
+            if key not in cls._hubs:
+                cls._hubs[key] = cls(*key)
+            return cls._hubs[key]
 
     @classmethod
     def _forget(cls) -> None:
@@ -133,6 +141,12 @@ class Hub:
             return bool(settings.NOTIFY)
         return connection.vendor == "sqlite" and not _in_memory(connection)
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread runs: then whoever subscribes first and looks afterwards misses nothing by one look."""
+        stop = self._stop
+        return stop is not None and not stop.is_set()
+
     def subscribe(self, callback: Callable[[Hint], None]) -> Subscription:
         """Start calling `callback`, first of all with a hint to look at everything. The first subscriber starts the
         thread."""
@@ -146,7 +160,7 @@ class Hub:
                 source = _listen if connections[self._using].vendor == "postgresql" else _watch
                 threading.Thread(
                     target=_run,
-                    args=(source, self._using, self._publish, self._stop),
+                    args=(source, self._using, self._channels, self._publish, self._stop),
                     name=f"durable-hints-{self._using}",
                     daemon=True,
                 ).start()
@@ -219,9 +233,15 @@ class _Stop:
 Publish = Callable[[Hint], None]
 
 
-def _run(source: Callable[[str, Publish, _Stop], None], using: str, publish: Publish, stop: _Stop) -> None:
+def _run(
+    source: Callable[[str, tuple[str, ...], Publish, _Stop], None],
+    using: str,
+    channels: tuple[str, ...],
+    publish: Publish,
+    stop: _Stop,
+) -> None:
     try:
-        source(using, publish, stop)
+        source(using, channels, publish, stop)
     finally:
         connections[using].close()
         if stop.is_set():
@@ -232,47 +252,47 @@ def _in_memory(connection: Any) -> bool:
     return bool(connection.is_in_memory_db())
 
 
-def _listen(using: str, publish: Publish, stop: _Stop) -> None:
+def _listen(using: str, channels: tuple[str, ...], publish: Publish, stop: _Stop) -> None:
     """LISTEN until stopped; reconnect for ever, and after each connect tell subscribers to look at everything."""
     import psycopg
 
     failures = 0
     while not stop.is_set():
         try:
-            with _listening_connection(using) as connection, selectors.DefaultSelector() as selector:
+            with _listening_connection(using, channels) as connection, selectors.DefaultSelector() as selector:
                 failures = 0
                 publish(ANYTHING)
                 selector.register(connection, selectors.EVENT_READ)
                 selector.register(stop, selectors.EVENT_READ)
                 while not stop.is_set():
                     selector.select(LINGER_SECONDS)
-                    if payloads := [each.payload for each in connection.notifies(timeout=0)]:
-                        publish(_merged(payloads))
+                    if hints := [_decode(each.channel, each.payload) for each in connection.notifies(timeout=0)]:
+                        publish(_merged(hints))
         except (psycopg.Error, OSError):
             stop.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             failures += 1
 
 
-def _merged(payloads: Iterable[str]) -> Hint:
+def _merged(hints: Sequence[Hint]) -> Hint:
     """Return one hint for all notifications that have arrived."""
-    hints = [_decode(each) for each in payloads]
     named = [each.instances for each in hints if each.instances is not None]
     instances = frozenset().union(*named) if len(named) == len(hints) else None
     return Hint(any(each.work for each in hints), instances)
 
 
-def _listening_connection(using: str) -> Any:
+def _listening_connection(using: str, channels: tuple[str, ...]) -> Any:
     import psycopg
 
     options = {**CONNECTION, **connections[using].get_connection_params()}
     for ours in ("cursor_factory", "context"):
         options.pop(ours, None)
     connection = psycopg.connect(**options, autocommit=True)
-    connection.execute(f"LISTEN {CHANNEL}")
+    for channel in channels:
+        connection.execute(f"LISTEN {channel}")
     return connection
 
 
-def _watch(using: str, publish: Publish, stop: _Stop) -> None:
+def _watch(using: str, channels: tuple[str, ...], publish: Publish, stop: _Stop) -> None:
     """Ask the data version until stopped: often while it changes, less often the longer it does not."""
     wait, seen = QUICK_SECONDS, None
     while not stop.wait(wait):

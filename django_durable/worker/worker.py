@@ -17,7 +17,7 @@ from ..engine.errors import InvalidArgument
 from ..registry import Registry, default as default_registry
 from ..store import activities, claims, connections, sessions, workers
 from ..store.records import SessionLimits
-from ..store.wakeups import Hint, Hub, Subscription
+from ..store.wakeups import WORK, Hint, Hub, Subscription
 from .builtins import lookup_in
 from .clock import Clock, SystemClock
 from .dispatcher import Dispatcher, DispatchOptions
@@ -88,7 +88,7 @@ class Worker:
         if self._dispatching is not None:
             raise InvalidArgument(f"Worker {self.worker_id!r} was started before. Make a new Worker.")
         self._register()
-        hub = Hub.of(self.options.using)
+        hub = Hub.of(self.options.using, WORK)
         poll = max(self.options.poll_interval, POLL_WITH_HINTS) if hub.gives_hints else self.options.poll_interval
         self._executor = ThreadedExecutor(
             self._activity_runner(self._partials),

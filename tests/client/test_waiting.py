@@ -246,7 +246,7 @@ def test_a_wait_ends_by_a_hint_alone(client, run, monkeypatch):
 
 def test_a_wait_asks_for_hints_after_its_first_look_and_lets_them_go_at_its_end(client, run, monkeypatch):
     key = started(client)
-    hub = wakeups.Hub.of("default")
+    hub = wakeups.Hub.of("default", wakeups.CHANGES)
     seen = []
     look = waits.Wait._look
 
@@ -260,6 +260,30 @@ def test_a_wait_asks_for_hints_after_its_first_look_and_lets_them_go_at_its_end(
     with pytest.raises(StopAsyncIteration):
         client.wait_for_orchestration(key, 60_000)
     assert (seen, hub._subscriptions) == ([0, 1], ())
+
+
+def test_a_wait_in_a_process_that_listens_already_looks_once(client, run, monkeypatch):
+    key = started(client)
+    hub = wakeups.Hub.of("default", wakeups.CHANGES)
+    seen = []
+    look = waits.Wait._look
+
+    def looks(wait):
+        seen.append(len(hub._subscriptions))
+        return look(wait)
+
+    def pauses(wait, *args):
+        yield from ()
+
+    monkeypatch.setattr(waits.Wait, "_look", looks)
+    monkeypatch.setattr(waits.Wait, "_pauses", pauses)
+    others = hub.subscribe(lambda hint: None)
+    try:
+        with pytest.raises(WaitTimeout):
+            client.wait_for_orchestration(key, 60_000)
+    finally:
+        others.close()
+    assert seen == [2]
 
 
 def test_a_hint_about_other_instances_wakes_nobody(client, run, monkeypatch):
