@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from benchmarks import comparison
 from benchmarks.comparison import Cell, Found, NotDone, RunFailed, best_setting, table
+from benchmarks.soak.pulse import Pulse
 from benchmarks.targets import Target
 
 CELL = Cell("duroxide", 8, "sqlite", "chain", 5)
@@ -64,3 +70,34 @@ def test_a_target_without_a_figure_is_neither_reached_nor_missed() -> None:
     assert Target("chain", 10, None, at_least=True).reached is None
     assert Target("chain", 10, 10.1, at_least=True).reached is True
     assert Target("latency", 5, 5.1).reached is False
+
+
+@pytest.fixture
+def pulse() -> Iterator[Pulse]:
+    made = Pulse(shortest=1.0)
+    made.look()
+    yield made
+    made.close()
+
+
+def held_up(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def test_a_standstill_is_what_another_process_saw(pulse: Pulse) -> None:
+    begun, began = time.monotonic(), time.time()
+    os.kill(pulse.pid, signal.SIGSTOP)
+    held_up(1.5)
+    os.kill(pulse.pid, signal.SIGCONT)
+    now = pulse.look()
+    assert 1.0 <= pulse.within(begun, now) <= now - begun
+    assert pulse.within(now + 1, now + 60) == 0
+    assert pulse.touched(began, time.time())
+    assert not pulse.touched(time.time() + 1, time.time() + 60)
+
+
+def test_a_load_that_is_held_up_is_no_standstill(pulse: Pulse) -> None:
+    """It hears late what the other process saw meanwhile: that the machine ran."""
+    begun = time.monotonic()
+    held_up(1.5)
+    assert pulse.within(begun, pulse.look()) < 1.5

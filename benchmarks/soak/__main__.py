@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.databases import Databases
 
+from .pulse import Pulse
+
 if TYPE_CHECKING:
     from .fleet import Fleet
     from .load import Load
@@ -65,9 +67,10 @@ def _soak(options: argparse.Namespace, directory: Path) -> int:
     from .gauges import Gauges, grown, table
     from .load import Load
 
-    fleet = Fleet(directory, options.workers, random.Random(f"fleet {options.seed}"))
+    pulse = Pulse()
+    fleet = Fleet(directory, options.workers, random.Random(f"fleet {options.seed}"), pulse)
     try:
-        load = Load(options.rate, random.Random(f"load {options.seed}"))
+        load = Load(options.rate, random.Random(f"load {options.seed}"), pulse)
         gauges = Gauges(fleet.memory, lambda: load.open)
         end = time.monotonic() + options.minutes * 60
         while time.monotonic() < end:
@@ -83,20 +86,29 @@ def _soak(options: argparse.Namespace, directory: Path) -> int:
         fleet.close()
     finally:
         fleet.kill()
-    problems = [f"{len(load.lost)} lost: {load.lost[:5]}"] * bool(load.lost)
-    problems += [f"{len(load.stuck)} took longer than a minute: {sorted(load.stuck)[:5]}"] * bool(load.stuck)
-    problems += [f"{load.open} have not ended"] * bool(load.open)
-    problems += load.unexpected() + fleet.complaints()
-    problems += [
-        f"{fleet.counts[name]} workers: {name}" for name in ("bad stops", "ended by themselves") if fleet.counts[name]
-    ]
+        pulse.close()
+    problems = _problems(load, fleet)
     if options.minutes >= LONG_ENOUGH:
         problems += grown(gauges.samples, load.latencies)
-    _report(options, load, fleet, table(gauges.samples, load.latencies), problems)
+    _report(options, load, fleet, pulse, table(gauges.samples, load.latencies), problems)
     return 1 if problems else 0
 
 
-def _report(options: argparse.Namespace, load: Load, fleet: Fleet, table: str, problems: list[str]) -> None:
+def _problems(load: Load, fleet: Fleet) -> list[str]:
+    found = {
+        f"{len(load.lost)} lost: {load.lost[:5]}": load.lost,
+        f"{len(load.stuck)} took longer than a minute: {sorted(load.stuck)[:5]}": load.stuck,
+        f"{load.open} have not ended": load.open,
+        f"workers that hung: {sorted(fleet.silent)}": fleet.silent,
+        f"{fleet.counts['bad stops']} workers did not stop in order": fleet.counts["bad stops"],
+        f"{fleet.counts['ended by themselves']} workers ended by themselves": fleet.counts["ended by themselves"],
+    }
+    return [text for text, there in found.items() if there] + load.unexpected() + fleet.complaints()
+
+
+def _report(
+    options: argparse.Namespace, load: Load, fleet: Fleet, pulse: Pulse, table: str, problems: list[str]
+) -> None:
     slowest = max((latency for _, latency in load.latencies), default=0.0)
     print(table)
     print(
@@ -104,10 +116,11 @@ def _report(options: argparse.Namespace, load: Load, fleet: Fleet, table: str, p
         f"{fleet.counts['kills']} workers killed, {fleet.counts['stops']} stopped, {len(load.lost)} lost, "
         f"{len(load.stuck)} stuck; the slowest order took {slowest:.1f} s."
     )
-    if load.stalls:
+    if stalls := [each.end - each.begin for each in pulse.standstills]:
         print(
-            f"The machine stood still {len(load.stalls)} times, for {sum(load.stalls):.0f} s in all, "
-            f"{max(load.stalls):.0f} s at most; {load.unseen} instances ended and were deleted meanwhile."
+            f"The machine stood still {len(stalls)} times, for {sum(stalls):.0f} s, {max(stalls):.0f} s at most "
+            f"for a process that only looks at the clock. {load.unseen} instances ended and were deleted "
+            f"meanwhile, {load.excused} activities timed out."
         )
     for (kind, status), count in sorted(load.ended.items()):
         print(f"  {kind:<8} {status:<10} {count:>8,}")

@@ -11,9 +11,22 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from django_durable.models import Worker
+
+from .pulse import Pulse
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAUSE = (4.0, 12.0)
 """Seconds from one restart to the next."""
+
+LISTENING = 5.0
+"""Seconds from one look at the heartbeats to the next."""
+
+SILENT = 20.0
+"""Seconds without a heartbeat, four leases, after which a worker whose process lives counts as one that hangs."""
+
+STARTING = 60.0
+"""Seconds that a process may take until its first."""
 
 STOPPING = 90.0
 """Seconds after which a worker that was asked to stop counts as one that hangs."""
@@ -24,10 +37,15 @@ class Fleet:
 
     Attributes:
         counts: Kills, stops, stops that did not end with 0 in time, and workers that ended by themselves.
+        silent: The names of workers that gave no heartbeat while their process, and the machine, ran.
     """
 
-    def __init__(self, directory: Path, workers: int, chance: random.Random) -> None:
+    def __init__(self, directory: Path, workers: int, chance: random.Random, pulse: Pulse) -> None:
         self._directory = directory
+        self._pulse = pulse
+        self._begun: dict[int, float] = {}
+        self._next_look = time.monotonic()
+        self.silent: set[str] = set()
         self._chance = chance
         self._started = 0
         self.counts = Counter({"kills": 0, "stops": 0, "bad stops": 0, "ended by themselves": 0})
@@ -39,6 +57,9 @@ class Fleet:
     def tend(self) -> None:
         """Restart a worker if it is time to, and note which of those that were asked to stop have."""
         self._reap()
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LISTENING
+            self._listen()
         if time.monotonic() >= self._next and self._others:
             self._next = time.monotonic() + self._chance.uniform(*PAUSE)
             self._restart(self._chance.randrange(len(self._others)))
@@ -69,6 +90,16 @@ class Fleet:
         """Return the lines of the logs that tell of an error nobody expected."""
         lines = [line for log in sorted(self._directory.glob("*.log")) for line in log.read_text().splitlines()]
         return [line for line in lines if "Traceback" in line or " ERROR " in line or "database is locked" in line]
+
+    def _listen(self) -> None:
+        """Note whose heartbeat is missing."""
+        beats = dict(Worker.objects.values_list("worker_id", "heartbeat_at"))
+        now = time.time()
+        for process in (self.veteran, *self._others):
+            name = str(process.args[-1])  # type: ignore[index]
+            beat = max(beats[name].timestamp() + SILENT if name in beats else 0.0, self._begun[process.pid] + STARTING)
+            if process.poll() is None and now > beat and not self._pulse.touched(now - STARTING, now):
+                self.silent.add(name)
 
     def _restart(self, place: int) -> None:
         process = self._others[place]
@@ -104,6 +135,8 @@ class Fleet:
         self._started += 1
         command = [sys.executable, str(ROOT / "manage.py"), "durable_worker", "--no-reload", "--worker-id", name]
         with (self._directory / f"{self._started:04d}-{name}.log").open("wb") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=ROOT, env=dict(os.environ), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
+        self._begun[process.pid] = time.time()
+        return process
