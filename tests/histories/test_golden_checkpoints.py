@@ -20,7 +20,13 @@ from django_durable.engine.events import Fact, HistoryEvent, OrchestrationFailed
 from django_durable.engine.failures import Failure
 from django_durable.engine.program import Checkpoint, Past
 from django_durable.engine.replay import Execution
-from tests.conformance import checkpoint_stories, orchestrations, step_stories  # noqa: F401 - registers the code
+from tests.conformance import (  # noqa: F401 - registers the code
+    checkpoint_stories,
+    orchestrations,
+    promise_stories,
+    step_stories,
+    stream_stories,
+)
 from tests.conformance.activities import registry
 
 RECORDED_BY = (3, 11)
@@ -72,4 +78,4 @@ def test_a_recorded_checkpoint_goes_on_to_the_outcome_of_its_history(path):
 
 
 def test_there_are_checkpoints():
-    assert len(HISTORIES) >= 15
+    assert len(HISTORIES) >= 36
