@@ -70,6 +70,19 @@ def test_what_was_committed_is_kept_and_what_was_running_runs_again(stories, wor
     assert written == [("atomic", label) for label in ATOMIC.output if "atomic" in stories]
 
 
+def test_code_that_is_paused_for_an_event_is_resumed_in_another_process(workers, client, stage):
+    victim = workers.start(LEASE=SHORT)
+    client.start_orchestration("it", "acceptance.pauses", "before")
+    until(lambda: kinds(client, "it")[-1:] == ["ExternalSubscribed"], "the pause")
+    victim.kill()
+    client.raise_event("it", "allow", {"limit": 7})
+    survivor = workers.start()
+    processes = {"began": victim.process.pid, "ended": survivor.process.pid}
+    # Its history alone would not bring it here: a replay reads its own process's number.
+    assert output_of(client, "it") == {**processes, "kept": ["before", "after"], "allowed": {"limit": 7}}
+    assert stage.counts("it") == {"before": 1}
+
+
 def test_a_timer_of_a_killed_worker_fires_once_and_not_early(workers, client, stage):
     victim = workers.start(LEASE=SHORT)
     client.start_orchestration("it", "acceptance.timer", 1500)

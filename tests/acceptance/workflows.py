@@ -10,6 +10,7 @@ import time
 from typing import NamedTuple
 
 from django_durable import ActivityError, activity, orchestration
+from django_durable.durable import pause
 from django_durable.tracing import span
 
 from . import clocks, streaming as streaming
@@ -119,6 +120,15 @@ async def chain_async(ctx, steps: int, gate_at: int | None = None):
 
 
 chain_stored = orchestration("acceptance.chain_stored", mode="checkpoint")(chain_async.function)
+
+
+@orchestration("acceptance.pauses", mode="checkpoint")
+async def pauses(ctx, label: str):
+    """Tell in which processes its code began and ended; a line that has run does not run again."""
+    began, kept = os.getpid(), [await ctx.run(step, label)]
+    seen = {"kept": kept, "allowed": await pause("allow", type=dict[str, int])}
+    kept.append("after")
+    return {"began": began, "ended": os.getpid(), **seen}
 
 
 @orchestration("acceptance.local")

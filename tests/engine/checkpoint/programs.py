@@ -49,9 +49,32 @@ class Countdown:
         return broken(StopAsyncIteration()) if self.left < 0 else tick(self.left)
 
 class Box:
-    def __init__(self):
-        self.value = 0
+    def __init__(self, value=0):
+        self.value = value
         self.items = {}
+
+class Failed(Exception):
+    """Carries more than its arguments."""
+    def __init__(self, code, what=None):
+        super().__init__(code)
+        self.what = what
+
+class Keeper:
+    """Has methods that wait, and an error in its exit that hides the one inside."""
+    async def __aenter__(self):
+        note("enter")
+        return self
+    async def __aexit__(self, kind, error, traceback):
+        note(("left", repr(error)))
+        if isinstance(error, Failed):
+            raise LookupError("left") from error
+
+def called_twice(function, *args):
+    return [function(*args), function(*args)]
+
+def twice(function):
+    """A decorator: calls the function two times."""
+    return functools.partial(called_twice, function)
 
 def note_in(value, *rest, **named):
     note(("in", value, rest, sorted(named.items())))
@@ -70,6 +93,7 @@ class Programs:
         self.handling = False
         self.final = 0
         self.numbers = 0
+        self.counting = False
         self.called = "tick"
 
     def pick(self, *options: Callable[..., Any] | str) -> Any:
@@ -94,10 +118,48 @@ class Programs:
         self.line("a = 1; b = [1, 2, 3]; box = Box()" if self.chance.random() < 0.9 else "a = 1; box = Box()")
         if name == "program" and self.chance.random() < 0.5:
             self.line("c = lambda: (a, b)")
+        if name == "helper":
+            self._recursion()
+        elif self.chance.random() < 0.3:
+            self._counter()
         self.block(DEPTH if name == "program" else 1, size=6)
         self.line("return " + self.expression(2) + ", sorted(k for k in locals() if len(k) < 3)")
         self.called = name
         return "\n".join(self.lines)
+
+    def _recursion(self) -> None:
+        """Let the helper call itself, and let errors cross its frames or end in one of them."""
+        self.line("if type(n) is int and 0 < n < 4:")
+        self.indent += 1
+        caught = self.chance.choice(("ValueError", "LookupError", "Failed", "Exception"))
+        if kept := self.chance.random() < 0.5:
+            self.line("try:")
+            self.indent += 1
+        self.line(f"b = [await helper(n - 1), {self.expression(1)}]")
+        if self.chance.random() < 0.6:
+            self.line(f"if n == {self.chance.randint(1, 3)}: raise {self._error()}")
+        if kept:
+            self.indent -= 1
+            self.line(f"except {caught} as error: note(repr(error)); a = error")
+            if self.chance.random() < 0.4:
+                self.line(f"finally: note({self.expression(1)})")
+        self.indent -= 1
+
+    def _counter(self) -> None:
+        """Define closures that share a variable, to be called whenever it comes."""
+        self.line("total = 0")
+        self.line("def more(by=1):")
+        self.line("    nonlocal total")
+        self.line("    total += by if isinstance(by, int) else 1")
+        self.line("    return total")
+        self.line("async def later(by):")
+        self.line("    more(await tick(by))")
+        self.line("    return total")
+        self.counting = True
+
+    def _error(self) -> str:
+        e = self.expression(1)
+        return self.chance.choice((f"ValueError({self.number()})", f"KeyError({e})", f"Failed({e}, what={e})"))
 
     # Expressions. `depth` says how far they may go on.
 
@@ -126,7 +188,7 @@ class Programs:
             lambda: f"({e()} if {e()} else {e()})",
             lambda: f"(not {e()})",
             lambda: f"({e()} == {e()} != {e()})",
-            lambda: f"({e()} is {e()})",
+            lambda: f"({e()} is {self.pick('None', 'box')})",
             lambda: f"note_in({e()}, {e()}, k={e()})",
             lambda: f"note_in({e()}, *[{e()}], z={e()}, **{{'q': {e()}}})",
             lambda: f"[{e()}, *({e()},), {e()}]",
@@ -146,6 +208,16 @@ class Programs:
             lambda: f"b[{e()}:{e()}]",
             lambda: f"await {self.called}({e()})",
             lambda: f"await tick(await tick({e()}))",
+            lambda: f"list(note(({self.name()}, i)) for i in [{self.bare()}, {self.bare()}])",
+            lambda: f"any(note(i) for i in await tick([{self.bare()}, 0, 1]))",
+            lambda: f"[(w, {self.name()}) for i in (1, 2) if (w := {self.bare()}) or True]",
+            lambda: f"[[{e()} for j in range(i)] for i in (1, await tick(2))]",
+            lambda: f"{{{e()}: i for i in [{self.bare()}]}}",
+            lambda: f"[*map(lambda v: (v, {self.name()}), [{e()}, await tick(2)])]",
+            lambda: f"dict(zip('ab', [{e()}, {e()}]), c={e()})",
+            lambda: f"(await tick(box)).items.get({e()}, {e()})",
+            lambda: f"Box({e()}).value",
+            *([lambda: f"more({e()})", lambda: f"await later({e()})"] * self.counting),
         ]
 
     # Statements.
@@ -153,7 +225,7 @@ class Programs:
     def block(self, depth: int, size: int = 3) -> None:
         self.indent += 1 if self.lines[-1].endswith(":") and len(self.lines) > 1 else 0
         for _ in range(self.chance.randint(1, size)):
-            if self.chance.random() < 0.7:
+            if self.chance.random() < 0.9:
                 self.line("try:")
                 self.indent += 1
                 self.statement(depth)
@@ -193,6 +265,13 @@ class Programs:
             lambda: self.line(f"box.value += {e(2)}"),
             lambda: self.line(f"box.items[{e(1)}] = {e(2)}"),
             lambda: self.line(f"b[{e(1)}] += {e(1)}"),
+            lambda: self.line(f"b[await tick({e(1)})] += await tick({e(1)})"),
+            lambda: self.line(f"b[{e(1)}:{e(1)}] += [{e(1)}]"),
+            lambda: self.line(f"(await tick(box)).value += {e(1)}"),
+            lambda: self.line(f"(await tick(box)).items[await tick({e(1)})] = await tick({e(1)})"),
+            lambda: self.line(f"box.items[note({self.number()})] = box.value = b[0] = {e(1)}"),
+            lambda: self.line(f"if {e(1)}: raise {self._error()}"),
+            lambda: self.line(f"for i in [await tick(1)]: b += [i, {e(1)}]"),
             lambda: self.line(f"a, *b = {e(2)}, {e(1)}, {e(1)}"),
             lambda: self.line(f"a = box.items[{e(1)}] = {e(2)}"),
             lambda: self.line(f"(a, box.items[{e(2)}]) = {e(1)}, {e(1)}"),
@@ -224,7 +303,33 @@ class Programs:
             lambda: self._match(depth),
             lambda: self._async_for(depth),
             lambda: self._define(depth),
+            lambda: self._leaves(depth),
+            lambda: self._leaves(depth),
+            lambda: self._decorated(),
+            lambda: self.nested(f"async with Keeper() as {self.name()}:", depth),
         ]
+
+    def _leaves(self, depth: int) -> None:
+        """Write a loop that is left, or goes on, through `finally` blocks that suspend, and what may replace that."""
+        self.nested(f"for i in (1, 2, {self.expression(1)}):", depth, loops=self.loops + 1, handling=False)
+        self.indent += 1
+        self.line("try:")
+        leaving = ("return note(i)", "break", "continue", "raise " + self._error(), f"return await tick({self.name()})")
+        self.line(f"    if {self.expression(1)}: {self.chance.choice(leaving)}")
+        self.line(f"    await tick({self.expression(1)})")
+        self.line("finally:")
+        self.line(f"    note(await tick({self.expression(1)}))")
+        if self.chance.random() < 0.3:
+            self.line(f"    if {self.expression(1)}: {self.chance.choice(leaving)}")
+        self.indent -= 1
+        self._else(depth)
+
+    def _decorated(self) -> None:
+        name = f"g{self.number()}"
+        self.line("@twice")
+        self.line(f"def {name}(p, *, q={self.expression(0)}): return note((p, q, {self.name()}))")
+        self.line(f"await tick({name}({self.expression(1)}))")
+        self.line(f"note({name}(2))")
 
     def _if(self, depth: int) -> None:
         self.nested(f"if {self.expression()}:", depth)
@@ -272,7 +377,10 @@ class Programs:
         self.nested("try:", depth)
         if not final or self.chance.random() < 0.7:
             for catches in self.chance.sample(
-                ["ValueError as e", "(KeyError, TypeError)", "LookupError as d", "Exception as e", "NameError"],
+                [
+                    *("ValueError as e", "(KeyError, TypeError)", "LookupError as d", "Exception as e", "NameError"),
+                    "Failed as e",
+                ],
                 self.chance.randint(1, 2),
             ):
                 self.nested(f"except {catches}:", depth, handling=True)
@@ -292,10 +400,15 @@ class Programs:
         self.nested(f"{prefix} {item}:", depth)
 
     def _match(self, depth: int) -> None:
-        self.line(f"match {self.expression()}:")
+        subject = self.pick(self.expression, self.expression, lambda: f"await tick(Box({self.expression(1)}))", "box")
+        self.line(f"match {subject}:")
         self.indent += 1
         for pattern in self.chance.sample(
-            ["[a, *_]", "1 | 2", "str() as d", "{'k': c}", "(a, b)", "None", "bool()"], self.chance.randint(1, 3)
+            [
+                *("[a, *_]", "1 | 2", "str() as d", "{'k': c}", "(a, b)", "None", "bool()"),
+                *("Box(value=a)", "{'k': a, **d}", "[1, [a, b]] | [a, b]", "int(d)", "[*_, 'a' | 's' as d]"),
+            ],
+            self.chance.randint(1, 4),
         ):
             guard = f" if {self.expression(1)}" if self.chance.random() < 0.4 else ""
             self.nested(f"case {pattern}{guard}:", depth)
