@@ -187,11 +187,13 @@ def check_journal(app_configs: Any, databases: Sequence[str] | None = None, **kw
 
 @register(TAG)
 def check_determinism(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """W003: what registered orchestrations do that a replay could not repeat."""
+    """W003: what registered orchestrations do that a replay could not repeat, or that no worker should wait for."""
     found: list[CheckMessage] = []
     for each in default.orchestrations():
-        for finding in findings(each.function):
-            text = f"Orchestration {each.name!r} {finding.does}, and a replay would get another answer."
+        replayed = each.mode == "replay"
+        harm = "a replay would get another answer" if replayed else "it would hold up its worker, or be refused there"
+        for finding in findings(each.function, replayed=replayed):
+            text = f"Orchestration {each.name!r} {finding.does}, and {harm}."
             hint = f"{finding.instead[0].upper()}{finding.instead[1:]}. To silence the line: {SILENCE}"
             place = f"{os.path.relpath(finding.path)}:{finding.line}"
             found.append(Warning(text, hint=hint, obj=place, id="django_durable.W003"))

@@ -12,6 +12,9 @@ HASH = "use zlib.crc32, or hashlib: it differs from process to process"
 VERBS = "use the verbs of ctx, such as ctx.start_orchestration(...)"
 SORTED = "sort it: sorted(...)"
 
+OF_REPLAYS = frozenset({CLOCK, RANDOM, GUID, ENVIRONMENT, HASH, SORTED})
+"""What does no harm in code that runs once."""
+
 FORBIDDEN: dict[str, str] = {
     "time.sleep": SLEEP,
     "time": CLOCK,

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from django_durable import models
 from django_durable.client.viewing import client as shown_client
+from django_durable.durable import Migration
 from django_durable.engine import transcript
 from django_durable.engine.states import RuntimeStatus
 from django_durable.registry import Registry
@@ -151,6 +152,18 @@ def test_changed_code_parks_the_instance_until_the_code_is_back(start):
     durable.client.resume_instance("one")
     durable.run()
     assert durable.client.get_status("one").output == ["first", "on"]
+    changed.close()
+
+
+def test_changed_code_with_a_migration_takes_the_instance_over(start):
+    durable = start(AS_IT_WAS)
+    recorded = durable.registry.get_orchestration("story").compiled.hash
+    changed = deployed(durable, CHANGED)
+    story = changed.registry.get_orchestration("story")
+    story.compiled.accepts(Migration(recorded=recorded, points={2: 2}))
+    changed.client.raise_event("one", "go", "on")
+    changed.run()
+    assert changed.client.get_status("one").output == ["first", "on"]
     changed.close()
 
 

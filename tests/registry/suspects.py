@@ -29,6 +29,18 @@ def sleeps(ctx: Any) -> Any:
     yield
 
 
+async def asks_the_clock_as_it_goes(ctx: Any) -> str:
+    return datetime.now().isoformat()
+
+
+async def draws_as_it_goes(ctx: Any) -> float:
+    return random.random()
+
+
+async def sleeps_as_it_goes(ctx: Any) -> None:
+    time.sleep(1)
+
+
 def reads_the_clock(ctx: Any) -> Any:
     yield ctx.schedule_timer(int(time.time()))  # here
 

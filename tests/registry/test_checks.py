@@ -265,6 +265,21 @@ def test_w003_finds_what_a_replay_could_not_repeat(
     assert "# here" in Path(suspects.__file__).read_text().splitlines()[int(line) - 1]
 
 
+@pytest.mark.parametrize("mode", ["replay", "checkpoint"])
+@pytest.mark.parametrize("function", [suspects.asks_the_clock_as_it_goes, suspects.draws_as_it_goes])
+def test_w003_lets_code_with_checkpoints_read_what_a_replay_could_not_repeat(
+    registry: Registry, function: Callable[..., Any], mode: Any
+) -> None:
+    registry.orchestration("flow", mode=mode)(function)
+    assert [each.id for each in checks.check_determinism(None)] == ["django_durable.W003"] * (mode == "replay")
+
+
+def test_w003_tells_code_with_checkpoints_what_holds_up_its_worker(registry: Registry) -> None:
+    registry.orchestration("flow", mode="checkpoint")(suspects.sleeps_as_it_goes)
+    (message,) = checks.check_determinism(None)
+    assert "calls time.sleep(), and it would hold up its worker" in message.msg
+
+
 @pytest.mark.parametrize("function", suspects.INNOCENT)
 def test_w003_leaves_deterministic_code_alone(registry: Registry, function: Callable[..., Any]) -> None:
     registry.orchestration("flow")(function)

@@ -89,9 +89,12 @@ class Reader:
         return self._find(name, recorded)
 
     def find(self, name: Data, recorded: Data) -> CompiledFunction:
-        """Return the compiled function of a name and hash. Raises: CodeChanged."""
+        """Return the compiled function of a name, whose hash is `recorded`, or which has a migration from there.
+
+        Raises: CodeChanged.
+        """
         function = self.named(name, recorded)
-        if function.hash != recorded:
+        if function.hash != recorded and recorded not in function.migrations:
             raise CodeChanged(function.name, str(recorded), function.hash)
         return function
 

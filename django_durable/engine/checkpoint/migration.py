@@ -22,27 +22,38 @@ class Migration:
     """Says where calls that stand in one older version of a function go on; see `CompiledFunction.accepts`.
 
     A call moves to a point that keeps the same things: inside as many loops, `with` blocks and unfinished expressions.
-    What is defined inside the older code, functions and calls of them, does not move.
+    What is defined inside the older code, functions and calls of them, moves where `inside` has a rule for it.
 
     Attributes:
-        recorded: Hash of the older code, as `CodeChanged` tells it.
+        recorded: Hash of the older code, as `CodeChanged` tells it. Rules that are inside another one have none.
         points: Where to go on, by the number of the point where a call stands. What stands elsewhere is not moved.
         variables: Makes the variables of the newer code of those of the older; None: they are the same.
+        inside: Rules for functions, lambdas and awaiting comprehensions right inside, by the names that `CodeChanged`
+            tells. Each goes on in the newer code's function of that name, which shares no more variables than it did.
+            An empty rule moves what is not suspended.
     """
 
-    recorded: str
+    recorded: str = ""
     points: Mapping[int, int] = field(default_factory=dict)
     variables: Callable[[Variables], Variables] | None = None
+    inside: Mapping[str, Migration] = field(default_factory=dict)
+
+    def of_inside(self, function: CompiledFunction, key: str) -> Migration:
+        """Return the rule for a function inside. Raises: CodeChanged: there is none."""
+        if key not in self.inside:
+            raise self._refused(function.root, f"The migration says nothing of {key!r} inside")
+        return self.inside[key]
 
     def moved(self, function: CompiledFunction, state: State) -> State:
         """Return the state of a call in the newer code. Raises: CodeChanged: the rule does not say where it goes on."""
         at = self.points.get(state.at) if state.at else 0
         if at is None:
             raise self._refused(function, f"The migration says nothing of point {state.at}")
+        scope, held = function.template.scope, function.template.held_at(at)
         variables, kept = self._split(state)
+        own = {name: kept.pop(name) for name in scope.plain if name in kept}  # A comprehension's have no author.
         if self.variables is not None:
             variables = self.variables(variables)
-        scope, held = function.template.scope, function.template.held_at(at)
         if [_kind(name) for name in held] != [_kind(name) for name in kept]:
             raise self._refused(function, f"Point {at} keeps other things than point {state.at} did")
         if odd := {*variables} - {*scope.plain, *scope.shared}:
@@ -51,7 +62,7 @@ class Migration:
         for name in cells.keys() & variables.keys():
             cells[name].cell_contents = variables[name]
         values = {name: variables[name] for name in scope.plain if name in variables}
-        return State(at, {**values, **dict(zip(held, kept.values(), strict=True))}, cells, state.awaits)
+        return State(at, {**own, **values, **dict(zip(held, kept.values(), strict=True))}, cells, state.awaits)
 
     def _split(self, state: State) -> tuple[Variables, Variables]:
         """Return an author's variables, and the temporaries in the order in which they are kept."""
@@ -64,7 +75,7 @@ class Migration:
         return variables, {name: value for name, value in state.values.items() if is_ours(name)}
 
     def _refused(self, function: CompiledFunction, detail: str) -> CodeChanged:
-        return CodeChanged(function.name, self.recorded, function.hash, detail)
+        return CodeChanged(function.name, self.recorded, function.root.hash, detail)
 
 
 def _kind(temporary: str) -> str:

@@ -66,7 +66,7 @@ class Frames(Kind):
         compiled = reader.get(function)
         if not isinstance(compiled, CompiledFunction):
             raise CheckpointDamaged(f"{compiled!r:.80} is no compiled function")
-        if compiled.root.hash != recorded and recorded not in compiled.migrations:
+        if compiled.root.hash != recorded and recorded not in compiled.root.migrations:
             raise CodeChanged(compiled.name, str(recorded), compiled.root.hash)
         frame = Frame(compiled, State())
         if at == -1:
@@ -89,7 +89,11 @@ class Frames(Kind):
 
 
 def _move(frame: Frame, recorded: str, state: State) -> None:
-    state = frame.function.migrations[recorded].moved(frame.function, state)
+    function = frame.function
+    rule = function.root.migrations[recorded]
+    if function is not function.root:
+        rule = rule.of_inside(function, key_of(function))
+    state = rule.moved(function, state)
     _check(frame.function, state)
     frame.restore(state)
 
@@ -125,6 +129,13 @@ def cells_of(reader: Reader, row: Mapping[str, Data]) -> dict[str, CellType]:
     if not all(isinstance(cell, CellType) for cell in cells.values()):
         raise CheckpointDamaged("a shared variable is no cell")
     return cells
+
+
+def key_of(function: CompiledFunction) -> str:
+    """Return what a migration calls a function inside another."""
+    made_by = template_of(function.wrapped.__code__)
+    assert made_by is not None
+    return made_by.keys[id(function.wrapped.__code__)]
 
 
 class Compiled(Kind):
@@ -198,12 +209,16 @@ class Functions(Kind):
         (name, recorded, path, key), cells, defaults, keyword_defaults, attributes = row
         root = reader.find(name, recorded)
         template = _descend(root.template, path)
+        if root.hash != recorded:
+            root.migrations[recorded].of_inside(root, key if not path else f"{key} (inside another)")
         code = template.closures.get(key)
         if code is None:
             raise CheckpointDamaged(f"{name} has no function {key!r:.80} inside")
         known = {**root.inside(template).cells, **root.environment, **cells_of(reader, cells)}
-        if missing := {*code.co_freevars} - {*known}:
-            raise CheckpointDamaged(f"{name} has no variable {', '.join(sorted(missing))} to share")
+        if missing := ", ".join(sorted({*code.co_freevars} - {*known})):
+            if root.hash != recorded:
+                raise CodeChanged(root.name, recorded, root.hash, f"{key} shares {missing}, which it did not")
+            raise CheckpointDamaged(f"{name} has no variable {missing} to share")
         closure = tuple(known[variable] for variable in code.co_freevars)
         made = FunctionType(code, root.wrapped.__globals__, code.co_name, reader.get(defaults), closure)
         made.__kwdefaults__ = reader.get(keyword_defaults)
