@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import commands
-from .errors import InvalidArgument, StreamClosed
+from .errors import InvalidArgument
 from .program import ActivityCallee, StepCallee
 from .streams import Stream
 
@@ -22,19 +22,15 @@ S = TypeVar("S")
 
 
 class Partials(Stream[P]):
-    """The partial results of a generator. Where it failed, iteration ends with its error."""
+    """The partial results of a generator. Where it failed, its error is what they end with."""
 
     def __init__(self, program: BaseProgram, name: str, type: Any, result: DurableFuture[Any]) -> None:
         super().__init__(program, name, type)
         self._result = result
 
-    async def __anext__(self) -> P:
-        try:
-            return await super().__anext__()
-        except StreamClosed:
-            if self._result.done() and not self._result.cancelled() and (error := self._result.exception()):
-                raise error from None
-            raise
+    def _closing(self) -> BaseException:
+        done = self._result.done() and not self._result.cancelled()
+        return (self._result.exception() if done else None) or super()._closing()
 
 
 class Generated(Generic[P, S]):
@@ -81,11 +77,9 @@ class GeneratorVerbs(ABC):
 
         The stream has a name of its own, such as `write-1`, by which the outside opens it, or another one with
         `.with_name("words")`. It ends with the generator, for the reason of its error if there is one.
-        Raises: as `run`; InvalidArgument: no generator, or code with checkpoints, which reads no streams.
+        Raises: as `run`; InvalidArgument: no generator.
         """
         program = self._program
-        if program.definition.compiled is not None:
-            raise InvalidArgument("Code with checkpoints cannot read streams. Use run(), which waits for the result.")
         result = self.run(generator, *args, **kwargs)
         command = result.command
         assert isinstance(command, commands.ScheduleActivity)

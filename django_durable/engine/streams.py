@@ -30,7 +30,7 @@ from .facts.streams import (
     StreamSubscribed,
 )
 from .failures import text_of
-from .readable import Readable, end_of
+from .readable import Readable
 from .signals import SignalState
 
 if TYPE_CHECKING:
@@ -169,13 +169,17 @@ class Stream(Readable[T]):
         state = self._state
         while not state.unread:
             if state.ended:
-                raise end_of(self.name, state.position, state.reason)
+                raise StopAsyncIteration if state.reason is None else self._closing()
             await self._fetch(READ, Nothing(), ITEMS_AT_ONCE)
         return self._decoded(state.unread.popleft())
 
     @property
     def _state(self) -> StreamState:
         return self._program.streams.state(self.name)
+
+    def _closing(self) -> BaseException:
+        """Return what is raised at the end of a stream that was closed with a reason."""
+        return self._state.closing()
 
     def _fetch(self, mode: str, decode: Any, limit: int) -> DurableFuture[Any]:
         state = self._state
@@ -201,7 +205,7 @@ class Taking:
     def __call__(self, fact: object) -> tuple[Any, ...]:
         state = self.stream._state
         if state.ended and not state.unread and (self.block or state.reason is not None):
-            raise state.closing()
+            raise self.stream._closing()
         count = min(self.limit, len(state.unread))
         return tuple(self.stream._decoded(state.unread.popleft()) for _ in range(count))
 

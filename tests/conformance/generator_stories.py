@@ -135,7 +135,7 @@ async def spoils_aio(ctx):
         return [error.error_type, error.message]
 
 
-@registry.orchestration("follows_gen")
+@story
 def follows_gen(ctx):
     made = ctx.stream(spell_async, [], "a b c").with_name("words")
     seen = []
@@ -145,13 +145,27 @@ def follows_gen(ctx):
     return [seen, (yield made.result)]
 
 
-@registry.orchestration("follows_aio")
+@story
 async def follows_aio(ctx):
+    seen = []
     async with ctx.stream(spell_async, [], "a b c").with_name("words") as (partials, result):
-        return [[word async for words in partials for word in words], await result]
+        async for words in partials:
+            seen += words
+        return [seen, await result]
 
 
-@registry.orchestration("follows_badly_aio")
+@story
+def follows_badly_gen(ctx):
+    made, seen = ctx.stream(spoil, []), []
+    try:
+        while True:
+            for words in (yield made.partials.next()):
+                seen += words
+    except ActivityError as error:
+        return [seen, error.error_type]
+
+
+@story
 async def follows_badly_aio(ctx):
     seen = []
     try:

@@ -13,7 +13,7 @@ from django_durable import InvalidArgument, Reducer, RetryPolicy, StreamClosed
 from django_durable.engine.states import RuntimeStatus
 from django_durable.models import StreamItem
 
-from .generator_stories import CALLED, follows_aio, follows_badly_aio, follows_gen
+from .generator_stories import CALLED
 from .orchestrations import PAIRS
 from .test_verbs import completed
 
@@ -60,16 +60,15 @@ def test_the_error_of_a_generator_keeps_its_type_and_ends_the_stream(run, style)
         run.client.open_stream(key, "spoil-1").collect()
 
 
-@pytest.mark.parametrize("definition", [follows_gen, follows_aio])
-def test_code_reads_partial_results_as_they_come(run, definition):
-    key = run.start(definition)
+def test_code_reads_partial_results_as_they_come(run, style):
+    key = run.start(PAIRS["follows"][style])
     run.drain()
     assert completed(run, key) == [["a", "b", "c"], ["a", "b", "c"]]
     assert run.client.open_stream(key, "words").collect() == [["a"], ["b"], ["c"]]
 
 
-def test_iteration_over_partial_results_ends_with_the_error_of_the_generator(run):
-    key = run.start(follows_badly_aio)
+def test_partial_results_end_with_the_error_of_the_generator(run, style):
+    key = run.start(PAIRS["follows_badly"][style])
     run.drain()
     assert completed(run, key) == [["good"], "ValueError"]
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..facts.streams import StreamedItem
+from ..generated import Partials
 from ..signals import Scope, Signal, SignalState
 from ..streams import Stream, Streams, StreamState, StreamWriter
 from .parts import Kind, Loading, Saving
@@ -93,6 +94,23 @@ def _provided_type(definition: Any, name: str) -> Any:
     return next((port.type for port in definition.ports if port.name == name), Any)
 
 
+class PartialResults(Ends):
+    """The streams of generators, with their results."""
+
+    def state(self, part: Partials[Any], saving: Saving) -> list[Any]:
+        return [super().state(part, saving), part._result]
+
+    def shell(self, scalars: Sequence[Any], loading: Loading) -> Partials[Any]:
+        part: Partials[Any] = Partials.__new__(Partials)
+        part.name = scalars[0]
+        return part
+
+    def fill(self, part: Partials[Any], state: Any, loading: Loading) -> None:
+        own, result = state
+        part._program, part._result = loading.program, result
+        super().fill(part, own, loading)
+
+
 class States:
     """What the program knows of a stream, as code of the library holds it while it reads."""
 
@@ -114,4 +132,7 @@ class States:
         """Nothing is left to do: `stand` fills it."""
 
 
-KINDS: tuple[Kind, ...] = (Ends("stream", Stream), Ends("writer", StreamWriter), Ends("signal", Signal), States())
+KINDS: tuple[Kind, ...] = (
+    *(Ends("stream", Stream), Ends("writer", StreamWriter), Ends("signal", Signal)),
+    *(PartialResults("partials", Partials), States()),
+)
