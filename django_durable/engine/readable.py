@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
+from .errors import StreamClosed
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -70,3 +72,8 @@ class View(Readable[U]):
         if self._keeps:
             return (item,) if self._function(item) else ()
         return (self._function(item),)
+
+
+def end_of(name: str, position: int, reason: str | None) -> StreamClosed | StopAsyncIteration:
+    """Return what iteration raises at the end of a stream."""
+    return StopAsyncIteration() if reason is None else StreamClosed(name, position, reason)
