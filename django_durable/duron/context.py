@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from ..engine.context import OrchestrationContext
+from ..engine.errors import PromiseSettled
 from ..engine.futures import DurableFuture
 from ..engine.generated import Generated
 from .effects import effect
@@ -47,8 +48,12 @@ class Context:
     async def complete_future(
         self, id: str, *, result: Any = None, exception: BaseException | None = None, result_type: Any = None
     ) -> None:
-        """Settle a promise of this execution from inside, as others do from outside."""
-        await self._ctx.run(_settle, self._ctx.instance_id, id, result, exception)
+        """Settle a promise of this execution from inside, as others do from outside.
+
+        Raises: ActivityError, of the type PromiseSettled: somebody else was first.
+        """
+        mark = f"orchestration {await self._ctx.new_guid()}"
+        await self._ctx.run(_settle, self._ctx.instance_id, id, result, exception, mark)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)
@@ -59,10 +64,15 @@ def _marked(function: Any) -> Any:
     return effect(function) if inspect.isasyncgenfunction(function) else function
 
 
-def _settle(instance_id: str, id: str, result: Any, exception: BaseException | None) -> None:
+def _settle(instance_id: str, id: str, result: Any, exception: BaseException | None, mark: str) -> None:
+    """Settle a promise; `mark` tells a step that is run once more, after a crash, that it was done."""
     from ..client import client
 
-    if exception is not None:
-        client.fail_promise(instance_id, id, exception)
-    else:
-        client.complete_promise(instance_id, id, result)
+    try:
+        if exception is not None:
+            client.fail_promise(instance_id, id, exception, by=mark)
+        else:
+            client.complete_promise(instance_id, id, result, by=mark)
+    except PromiseSettled as settled:
+        if settled.settled_by != mark:
+            raise

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from django_durable.client import Client
+from django_durable.duron.context import _settle as settle
 from django_durable.engine.errors import (
     IllegalTransition,
     InstanceNotFound,
@@ -18,6 +23,8 @@ from django_durable.engine.errors import (
 )
 from django_durable.engine.states import RuntimeStatus
 from django_durable.models import InboxMessage, Promise
+from django_durable.testing import assert_replays
+from django_durable.worker.worker import Worker
 
 from .orchestrations import PAIRS
 from .promise_stories import Decision
@@ -256,6 +263,50 @@ def test_a_page_of_requests_costs_one_query_and_an_answer_a_constant_number(dura
         page = durable.client.list_requests(limit=2)
     assert [each.instance_id for each in page] == ["more-2", "more-1"]
     assert [each.instance_id for each in durable.client.list_requests(before=page[-1].id)] == ["more-0", "it"]
+    # What is asked; its instance; the promise, its deadline, the message; on PostgreSQL, a hint to the workers.
+    with CaptureQueriesContext(connection) as asked:
+        durable.client.complete_promise("it", asks.promise_id, True)
+    statements = [each["sql"] for each in asked if not each["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(statements) == 5 + (connection.vendor == "postgresql"), statements
+
+
+def test_of_many_who_answer_at_the_same_time_one_is_first(durable_db, registry):
+    @registry.orchestration("asks")
+    def asks(ctx):
+        return (yield ctx.request("?", int))
+
+    client, together = Client(registry), threading.Barrier(6)
+    client.start_orchestration("it", "asks")
+    Worker(registry).drain()
+    [asked] = client.list_requests(instance_id="it")
+
+    def answer(number: int) -> int | None:
+        together.wait()
+        try:
+            client.complete_promise("it", asked.promise_id, number)
+        except PromiseSettled:
+            return None
+        finally:
+            connection.close()
+        return number
+
+    with ThreadPoolExecutor(6) as threads:
+        first = [each for each in threads.map(answer, range(6)) if each is not None]
+    Worker(registry).drain()
+    assert len(first) == 1
+    assert client.get_output("it") == first[0]
+    assert_replays(registry.environment, client.read_execution_history("it"))
+
+
+def test_durons_code_that_settles_a_promise_is_not_confused_by_a_step_that_is_run_again(durable, asks, monkeypatch):
+    """As after a crash between what the step did and the record of it."""
+    monkeypatch.setattr("django_durable.client.client", durable.client)
+    settle(asks.instance_id, asks.promise_id, True, None, "mine")
+    settle(asks.instance_id, asks.promise_id, True, None, "mine")
+    with pytest.raises(PromiseSettled):
+        settle(asks.instance_id, asks.promise_id, True, None, "another's")
+    durable.run()
+    assert durable.client.get_output("it") is True
 
 
 @pytest.mark.django_db(transaction=True)

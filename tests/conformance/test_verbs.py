@@ -223,6 +223,17 @@ def test_plain_asyncio_works(run, name):
     assert completed(run, key) == {**ASYNCIO, **STORED}[name]
 
 
+def test_a_finished_instance_is_not_replayed(run, style):
+    key = run.start(PAIRS["activities"][style], n=3)
+    run.drain()
+    run.restart()
+    run.client.start_definition(PAIRS["activities"][style], (), {"n": 3}, instance_id=key)  # It is there already.
+    run.drain()
+    assert run.client.get_output(key) == [6, 12, 13, 15, 18]
+    counts = run.worker.metrics_snapshot()
+    assert {counts[each] for each in ("turns", "cache_misses", "instances_claimed")} == {0}
+
+
 def test_stories_are_told_in_all_styles():
     for name, styles in PAIRS.items():
         assert styles.keys() == {"gen", "aio", "stored"}, name

@@ -23,3 +23,15 @@ def test_every_page_of_the_reference_is_in_its_table_of_contents():
 
     assert listed is not None
     assert {page.stem for page in REFERENCE.glob("*.md")} - {"index"} <= set(listed[1].split())
+
+
+def test_tests_that_the_documentation_names_are_there():
+    found = 0
+    for page in (ROOT / "docs").rglob("*.md"):
+        text = page.read_text()
+        for path in re.findall(r"`(tests/[\w/]+\.py)`", text):
+            assert (ROOT / path).exists(), (page.name, path)
+        for path, name in re.findall(r"`(tests/[\w/]+\.py)`: `(test_\w+)`", text):
+            assert f"def {name}(" in (ROOT / path).read_text(), (page.name, name)
+            found += 1
+    assert found
