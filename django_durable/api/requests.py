@@ -130,10 +130,15 @@ class StatusQuery(Asked):
 
 
 class ChangesQuery(Asked):
-    since = Text(max_length=100, required=False, help_text="The position of the message seen last, as Last-Event-ID.")
+    since = Text(max_length=8_000, required=False, help_text="The position of the message seen last, as Last-Event-ID.")
     after = Text(max_length=50, required=False, help_text="Execution and seq of the event seen last, for example 1.31.")
     history = serializers.BooleanField(default=False, help_text="Also events; needs the right to inspect.")
     kv = serializers.BooleanField(default=False, help_text="Also KV entries; needs the right to payloads.")
+    streams = Text(
+        max_length=8_000,
+        required=False,
+        help_text='Also items of streams, as JSON: {"words": 41} for what comes after 41, {"words": null} for all.',
+    )
 
 
 class HistoryQuery(Asked):

@@ -6,8 +6,8 @@ Theory of operation.
 * A `Tail` reads the database for all subscriptions of this process: by one query however many there are, only while
   there are any, when a hint says that something happened, and now and then without one.
 * A subscription keeps what its listener has not been told: the latest status and the latest KV entries, which replace
-  those before them, and a bounded number of events, of which nothing is lost: what does not fit is read later. A slow
-  listener therefore costs nothing and gets the latest state.
+  those before them, and a bounded number of events and of items of streams, of which nothing is lost: what does not fit
+  is read later. A slow listener therefore costs nothing and gets the latest state.
 * Rights are asked of the project's rules when a subscription begins, and again now and then, with the user read anew.
 """
 
@@ -19,6 +19,7 @@ from .positions import (
     Position as Position,
     place_from_text as place_from_text,
     position_from_text as position_from_text,
+    streams_from_value as streams_from_value,
 )
 from .subscriptions import Wish as Wish
 from .viewers import SessionViewer as SessionViewer, Viewer as Viewer

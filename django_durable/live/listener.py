@@ -128,7 +128,10 @@ class Listener:
         def ask() -> tuple[bool, list[Grants]]:
             user, rules = self._viewer.user(), current_permissions()
             known = bool(getattr(user, "is_authenticated", False))
-            return known, [NOBODY if each.record is None else grants_of(rules, user, each.record) for each in asked]
+            return known, [
+                NOBODY if each.record is None else grants_of(rules, user, each.record, each.wish.streams)
+                for each in asked
+            ]
 
         known, granted = await in_database_thread(ask)
         problems: list[Message] = []
@@ -162,6 +165,8 @@ def _refusal(subscription: Subscription, grants: Grants, known: bool) -> str | N
     if not grants.view:
         return "not_authenticated" if not known else "permission_denied" if told else "not_found"
     if (wish.history and not grants.inspect) or (wish.kv and not grants.payload):
+        return "permission_denied"
+    if wish.streams.keys() - grants.streams:
         return "permission_denied"
     return None
 

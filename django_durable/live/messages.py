@@ -19,6 +19,7 @@ from ..engine.states import TERMINAL
 from ..store.changes import EventRecord
 from ..store.queries import StatusRecord
 from .positions import Position
+from .streams import Batch
 
 VERSION: Literal[1] = 1
 StateType = Literal["snapshot", "status", "done"]
@@ -104,6 +105,33 @@ class Entries(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One item of a stream."""
+
+    position: int
+    value: Raw | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items(Message):
+    """Items of a stream, in order and each once. `ended` is its end, with the `reason` if one was given.
+
+    Attributes:
+        trimmed_to: Items up to this position, which the listener has not been told, are no longer kept. Told once.
+    """
+
+    type: Literal["stream"] = "stream"
+    instance_id: str
+    position: str
+    stream: str
+    items: list[Item]
+    ended: bool
+    reason: Raw | None
+    trimmed_to: int | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gone(Message):
     """The instance was deleted. What was started since under its id is another one: subscribe anew to see it."""
 
@@ -168,6 +196,21 @@ def event_of(instance_id: str, event: EventRecord, position: Position, *, payloa
         source_seq=event.source_seq,
         payload=raw(event.payload) if payloads else UNSET,
         data=raw(event.data) if payloads else UNSET,
+    )
+
+
+def items_of(instance_id: str, stream: str, batch: Batch, position: Position) -> Items:
+    """Return the message that tells of items."""
+    return Items(
+        instance_id=instance_id,
+        position=str(position),
+        stream=stream,
+        items=[
+            Item(position=each.position, value=raw(each.payload), created_at=each.created_at) for each in batch.items
+        ],
+        ended=batch.ended,
+        reason=raw(batch.reason),
+        trimmed_to=UNSET if batch.trimmed_to is None else batch.trimmed_to,
     )
 
 

@@ -1,22 +1,36 @@
 """What one listener wants of one instance, and what it has not been told of it yet.
 
-The tail puts in (`offer`, `add_events`, `put_entries`), the listener takes out (`take`); both on one event loop. Of
-status and entries only the latest is kept. Events are kept in order, at most `LONGEST_QUEUE` of them: the tail asks
-`room` and reads the others once these are taken.
+The tail puts in (`offer`, `add_events`, `put_entries`, `Followed.add`), the listener takes out (`take`); both on one
+event loop. Of status and entries only the latest is kept. Events are kept in order, at most `LONGEST_QUEUE` of them:
+the tail asks `room` and reads the others once these are taken. Items of streams are kept in the same way.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..engine.events import Payload
 from ..engine.states import TERMINAL
 from ..store.changes import EventRecord
 from ..store.queries import StatusRecord
-from .messages import Entries, Event, Gone, Message, State, StateType, Unchanged, event_of, raw, state_of
+from .messages import (
+    Entries,
+    Event,
+    Gone,
+    Items,
+    Message,
+    State,
+    StateType,
+    Unchanged,
+    event_of,
+    items_of,
+    raw,
+    state_of,
+)
 from .positions import Position
+from .streams import Batch, Followed
 from .viewers import Grants
 
 LONGEST_QUEUE = 200
@@ -31,6 +45,8 @@ class Wish:
         after: Execution and seq of the last event that it has; else that of `since`, else the history is told from the
             beginning of the current execution.
         history, kv: Whether it wants events and entries as well.
+        streams: Names of streams that it follows, each with the position of the last item that it has, or None for all
+            that are kept. What `since` says of a stream goes before.
     """
 
     instance_id: str
@@ -38,6 +54,7 @@ class Wish:
     after: tuple[int, int] | None = None
     history: bool = False
     kv: bool = False
+    streams: Mapping[str, int | None] = field(default_factory=dict)
 
 
 class Subscription:
@@ -48,6 +65,7 @@ class Subscription:
         missing: Whether there is no such instance, or no longer.
         grants: None until the listener has asked the rules; nothing is taken before.
         behind: Whether there may be events that were not read; `unlisted` the same of entries.
+        streams: What it follows; none before the first look.
         ended: Whether everything was told.
     """
 
@@ -58,6 +76,7 @@ class Subscription:
         self.grants: Grants | None = None
         self.behind = wish.history
         self.unlisted = wish.kv
+        self.streams: tuple[Followed, ...] = ()
         self.ended = False
         self._on_stir = stir
         self._told: Position | None = None
@@ -81,12 +100,29 @@ class Subscription:
         """Take a newer status. Returns: whether it is another one."""
         if self.record is None:
             self._first = self._read = self._start_of_history(record)
+            self.streams = tuple(self._follow(record))
         elif self.record.revision == record.revision:
             return False
         self.record = record
         self.behind, self.unlisted = self.wish.history, self.wish.kv
+        self.expect_items()
         self.stir()
         return True
+
+    def expect_items(self) -> None:
+        """Take that there may be new items of streams."""
+        for each in self.streams:
+            each.expect()
+
+    @property
+    def lacking(self) -> bool:
+        """Whether there may be something that it wants and does not have."""
+        return self.behind or self.unlisted or any(each.unread for each in self.streams)
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it can be given some of that now."""
+        return bool(self.room and (self.behind or self.unlisted)) or any(each.hungry for each in self.streams)
 
     def lose(self) -> None:
         """Take that there is no such instance."""
@@ -131,6 +167,15 @@ class Subscription:
             return since.execution, since.seq
         return record.execution_number, 0
 
+    def _follow(self, record: StatusRecord) -> Iterator[Followed]:
+        since = self.wish.since
+        for name, after in self.wish.streams.items():
+            if since is None:
+                yield Followed(name, after)
+            else:
+                # Positions in an earlier instance of this id mean nothing here.
+                yield Followed(name, dict(since.streams).get(name, after) if since.id == record.id else None)
+
     # The listener's side.
 
     def take(self) -> list[Message]:
@@ -141,8 +186,13 @@ class Subscription:
         if self.record is None or self.grants is None:
             return []
         told: list[Message] = [*self._take_state(self.record), *self._take_events(), *self._take_entries()]
-        if self.record.runtime_status in TERMINAL and not (self.behind or self.unlisted or self._events):
+        for each in self.streams:
+            told += self._items(each, each.take())
+        settled = all(each.settled for each in self.streams)
+        if self.record.runtime_status in TERMINAL and settled and not (self.behind or self.unlisted or self._events):
             self.ended = True
+            for each in self.streams:
+                told += self._items(each, each.end())
             told.append(self._state("done"))
         return told
 
@@ -178,6 +228,12 @@ class Subscription:
             values={key: found for key, value in changed.items() if (found := raw(value)) is not None},
             removed=[key for key in told or () if key not in entries],
         )
+
+    def _items(self, followed: Followed, batches: Iterator[Batch]) -> Iterator[Items]:
+        for batch in batches:
+            places = tuple((each.name, each.told) for each in self.streams if each.told is not None)
+            self._told = replace(self._position, streams=places)
+            yield items_of(self.instance_id, followed.name, batch, self._told)
 
     @property
     def _position(self) -> Position:

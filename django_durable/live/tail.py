@@ -4,7 +4,8 @@ Theory of operation.
 
 1. It runs while there are subscriptions, as a task of the event loop that they are on. A round asks one query for what
    changed of all instances that are watched, or of those that hints named; one more where somebody wants events that
-   were not read, and one where somebody wants entries. What is not asked for costs nothing.
+   were not read, one where somebody wants entries, and one where somebody follows streams of these instances. What is
+   not asked for costs nothing.
 2. Between rounds it rests until a hint comes, and for `HINTED_PAUSE` at most, because a hint may be lost and changes
    that nobody but readers of histories can see have none. Where no hints can come it polls, less often the longer
    nothing changes. `SHORTEST_PAUSE` lies between two rounds at least; whatever changes meanwhile is told as one change.
@@ -27,10 +28,13 @@ from weakref import WeakKeyDictionary
 from .. import redaction
 from ..conf import settings
 from ..engine.events import Payload
-from ..store import changes, connections
+from ..engine.states import TERMINAL
+from ..store import changes, connections, streamreads
 from ..store.changes import EventRecord, Place, Seen
 from ..store.queries import StatusRecord
+from ..store.streamreads import Cursor, Run
 from ..store.wakeups import ANYTHING, CHANGES, Hint, Hub, Subscription as HintSubscription
+from .streams import Followed
 from .subscriptions import Subscription
 from .viewers import in_database_thread
 
@@ -42,6 +46,7 @@ HINTED_PAUSE = 1.0
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 INSTANCES_AT_ONCE = 1_000
 EVENTS_AT_ONCE, PAYLOADS_AT_ONCE = 1_000, 100
+ITEMS_AT_ONCE = 100
 
 
 class _Watched:
@@ -107,8 +112,8 @@ class Tail:
             self._end()
 
     def read_on(self, subscription: Subscription) -> None:
-        """Read the events and entries that a subscription wants and does not have, once it was granted."""
-        if subscription.grants is not None and (subscription.behind or subscription.unlisted):
+        """Read what a subscription wants besides the status and does not have, once it was granted."""
+        if subscription.grants is not None and subscription.lacking:
             self._reading[subscription] = None
             self._bell.set()
 
@@ -160,7 +165,7 @@ class Tail:
 
     def _has_room(self) -> bool:
         """Tell whether there is more to read at once: a round reads only so much."""
-        return any(each.room and (each.behind or each.unlisted) for each in self._reading)
+        return any(each.hungry for each in self._reading)
 
     def _hear(self, hint: Hint) -> None:
         if hint.instances is None:
@@ -186,9 +191,15 @@ class Tail:
                 self._new.setdefault(instance_id, []).extend(subscriptions)
             raise
         changed = [self._spread(instance_id, record, new.get(instance_id, ())) for instance_id, record in found.items()]
+        for instance_id in wanted & self._watched.keys():
+            for each in self._watched[instance_id].subscriptions:
+                if each.streams:
+                    each.expect_items()
+                    self.read_on(each)
         await self._read_events()
         await self._read_entries()
-        return any(changed)
+        more = await self._read_items()
+        return any(changed) or more
 
     async def _changed(self, seen: list[Seen]) -> dict[str, StatusRecord | None]:
         found: dict[str, StatusRecord | None] = {}
@@ -254,8 +265,29 @@ class Tail:
             each.put_entries(found[id])
             self._settle(each)
 
+    async def _read_items(self) -> bool:
+        """Read what streams have that are followed. Returns: whether there was something new."""
+        wanted: dict[Cursor, list[tuple[Subscription, Followed]]] = {}
+        for each in self._reading:
+            for stream in each.streams:
+                if stream.hungry:
+                    wanted.setdefault(Cursor(_id_of(each), stream.name, stream.read), []).append((each, stream))
+        if not wanted:
+            return False
+        runs = await in_database_thread(partial(_runs_after, list(wanted), dict(self._ids), using=self._using))
+        more = False
+        for run in runs:
+            for each, stream in wanted[run.cursor]:
+                if stream.add(run, complete=len(run.items) < ITEMS_AT_ONCE):
+                    more = True
+                    each.stir()
+                elif not stream.unread and each.record is not None and each.record.runtime_status in TERMINAL:
+                    each.stir()  # It may have been all that it had to be told.
+                self._settle(each)
+        return more
+
     def _settle(self, subscription: Subscription) -> None:
-        if not (subscription.behind or subscription.unlisted):
+        if not subscription.lacking:
             self._reading.pop(subscription, None)
 
 
@@ -277,6 +309,11 @@ def _events_after(
 def _entries_of(ids: Collection[int], names: Mapping[int, str], *, using: str) -> dict[int, dict[str, Payload]]:
     found = changes.entries_of_many(ids, using=using)
     return {id: redaction.shown_entries(entries, names.get(id, "")) for id, entries in found.items()}
+
+
+def _runs_after(cursors: Sequence[Cursor], names: Mapping[int, str], *, using: str) -> list[Run]:
+    found = streamreads.runs_after(cursors, limit=ITEMS_AT_ONCE, using=using)
+    return [redaction.shown(each, instance_id=names.get(each.cursor.id, "")) for each in found]
 
 
 def _pass_on(loop: asyncio.AbstractEventLoop, hear: Callable[[Hint], None], hint: Hint) -> None:

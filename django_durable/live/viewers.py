@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from types import SimpleNamespace
@@ -28,19 +28,21 @@ class Viewer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a user may see of one instance. Inspecting and payloads need viewing as well."""
+    """What a user may see of one instance. Inspecting, payloads and streams need viewing as well."""
 
     view: bool
     inspect: bool
     payload: bool
+    streams: frozenset[str] = frozenset()
 
 
-def grants_of(rules: DurablePermissions, user: Any, instance: Permitted) -> Grants:
-    """Ask the project's rules."""
+def grants_of(rules: DurablePermissions, user: Any, instance: Permitted, streams: Iterable[str] = ()) -> Grants:
+    """Ask the project's rules, also about these streams."""
     view, inspect, payload = (
         rules.allows(user, right, instance) for right in (Right.VIEW, Right.INSPECT, Right.VIEW_PAYLOAD)
     )
-    return Grants(view, inspect, payload)
+    readable = frozenset(name for name in streams if rules.allows_reading(user, instance, name))
+    return Grants(view, inspect, payload, readable)
 
 
 async def in_database_thread(function: Callable[[], T]) -> T:

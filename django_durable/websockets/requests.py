@@ -1,6 +1,7 @@
 """What clients send: one JSON object per text frame. Strict: an unknown name or a wrong type is told, never ignored.
 
-{"type": "subscribe", "instance_id": "order-7", "since": "17.5.0.0", "after": "1.31", "history": true, "kv": true}
+{"type": "subscribe", "instance_id": "order-7", "since": "17.5.0.0", "after": "1.31", "history": true, "kv": true,
+ "streams": {"words": 41, "notes": null}}
 {"type": "unsubscribe", "instance_id": "order-7"}
 {"type": "ping"}
 """
@@ -9,14 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ..conf import settings
 from ..engine.arguments import checked_text
-from ..engine.errors import InvalidArgument
-from ..live import Wish, place_from_text, position_from_text
+from ..engine.errors import InvalidArgument, LimitExceeded
+from ..live import Wish, place_from_text, position_from_text, streams_from_value
 from ..models import INSTANCE_ID_LENGTH
 
 
@@ -36,7 +38,7 @@ class Ping: ...
 
 Request = Subscribe | Unsubscribe | Ping
 _NAMES = {
-    "subscribe": {"type", "instance_id", "since", "after", "history", "kv"},
+    "subscribe": {"type", "instance_id", "since", "after", "history", "kv", "streams"},
     "unsubscribe": {"type", "instance_id"},
     "ping": {"type"},
 }
@@ -67,7 +69,7 @@ def request_from_frame(text: str | None) -> Request:
         raise Malformed("bad_message", f"type is {kind!r:.80}, expected one of {', '.join(map(repr, _NAMES))}.")
     try:
         return _request(kind, given)
-    except InvalidArgument as error:
+    except (InvalidArgument, LimitExceeded) as error:
         raise Malformed("bad_message", str(error)) from None
 
 
@@ -81,16 +83,21 @@ def _request(kind: str, given: Mapping[str, Any]) -> Request:
 
 
 def wish_of_address(instance_id: str, query: bytes) -> Wish:
-    """Read what the address of one instance asks for; `history=1` and `kv=1` where it wants them. Raises: Malformed."""
+    """Read what the address of one instance asks for: `history=1`, `kv=1` and `streams={"words":41}` where it wants
+    them. Raises: Malformed.
+    """
     # As in the addresses of the API: an id without slashes was encoded twice, or has nothing to encode.
     instance_id = instance_id if "/" in instance_id else unquote(instance_id)
     given: dict[str, Any] = dict(parse_qsl(query.decode("ascii", errors="replace"), keep_blank_values=True))
     for name in ("history", "kv"):
         if name in given:
             given[name] = {"1": True, "true": True, "0": False, "false": False}.get(given[name], given[name])
+    if "streams" in given:
+        with suppress(ValueError, RecursionError):  # What is no JSON is refused as the text that it is.
+            given["streams"] = json.loads(given["streams"])
     try:
         request = _request("subscribe", {**given, "instance_id": instance_id, "type": "subscribe"})
-    except InvalidArgument as error:
+    except (InvalidArgument, LimitExceeded) as error:
         raise Malformed("bad_message", str(error)) from None
     assert isinstance(request, Subscribe)
     return request.wish
@@ -104,6 +111,7 @@ def _wish(instance_id: str, given: Mapping[str, Any]) -> Wish:
         after=None if after is None else place_from_text(after),
         history=_flag(given, "history"),
         kv=_flag(given, "kv"),
+        streams=streams_from_value(given.get("streams", {})),
     )
 
 

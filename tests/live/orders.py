@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django_durable import Registry
+from django_durable import Provided, Registry, StreamWriter
 from django_durable.permissions import DurablePermissions
 
 registry = Registry()
@@ -64,3 +64,25 @@ class OpenRules(DurablePermissions):
 
     def can_view(self, user, instance):
         return instance.instance_id.startswith("public") or super().can_view(user, instance)
+
+
+@registry.orchestration("orders.talks")
+def talks(ctx, count: int, words: StreamWriter[int] = Provided):
+    """Sends some numbers and ends."""
+    for number in range(count):
+        yield words.send(number)
+
+
+class WordsRules(DurablePermissions):
+    """Everybody who is logged in sees instances and reads their words."""
+
+    def can_view(self, user, instance):
+        return user.is_authenticated
+
+    def can_read_stream(self, user, instance, stream):
+        return stream == "words"
+
+
+def hide_items(place, value):
+    """Show in place of what streams say where it stands."""
+    return f"{place.instance_id} {place.name} {place.field}" if place.kind in ("Stream", "StreamItem") else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -14,8 +15,8 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ...live import SessionViewer, Wish, place_from_text, position_from_text
-from ...permissions import Right
+from ...live import SessionViewer, Wish, place_from_text, position_from_text, streams_from_value
+from ...permissions import Right, current_permissions
 from .. import requests
 from ..schemas import INSTANCE, described
 from .base import DurableView
@@ -64,9 +65,13 @@ class ChangesView(DurableView):
             self.checked(record, Right.INSPECT)
         if given["kv"]:
             self.checked(record, Right.VIEW_PAYLOAD)
+        streams = _streams(given.get("streams"))
+        for name in streams:
+            self.granted(record, current_permissions().allows_reading(request.user, record, name))
         text, after = request.headers.get("Last-Event-ID") or given.get("since"), given.get("after")
         since = position_from_text(text) if text else None
-        if since is not None and since.done and (since.id, since.revision) == (record.id, record.revision):
+        knows = since is not None and since.done and (since.id, since.revision) == (record.id, record.revision)
+        if since is not None and knows and streams.keys() <= dict(since.streams).keys():
             return Response(status=204)
         answer = Response()
         answer.wish = Wish(
@@ -75,6 +80,7 @@ class ChangesView(DurableView):
             after=place_from_text(after) if after else None,
             history=given["history"],
             kv=given["kv"],
+            streams=streams,
         )
         return answer
 
@@ -82,6 +88,17 @@ class ChangesView(DurableView):
         if getattr(response, "exception", False):
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         return super().finalize_response(request, response, *args, **kwargs)
+
+
+def _streams(text: str | None) -> dict[str, int | None]:
+    """Read which streams are followed. Raises: InvalidArgument, LimitExceeded."""
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    return streams_from_value(value)
 
 
 class RequestViewer:

@@ -11,6 +11,7 @@
  *     <p data-durable-text="custom_status.text"></p>
  *     <progress data-durable-value="custom_status.done" data-durable-max="custom_status.total"></progress>
  *     <a hidden data-durable-show-when="runtime_status=Completed" href="...">Receipt</a>
+ *     <p data-durable-stream="words" data-durable-after="2">It depends</p>
  *   </section>
  *
  * All instances of a page share one websocket. When it breaks it is opened again, ever later, and goes on where it was;
@@ -55,8 +56,8 @@ class Line {
     else this.rest();
   }
 
-  subscribe({ id, position, history, kv }) {
-    this.send({ type: "subscribe", instance_id: id, since: position, history, kv });
+  subscribe({ id, position, history, kv, streams }) {
+    this.send({ type: "subscribe", instance_id: id, since: position, history, kv, streams });
   }
 
   /** Ask for more than before. */
@@ -175,6 +176,7 @@ class Line {
     if (streams >= STREAMS) return this.poll(subject);
     const url = this.address(subject, "changes/");
     for (const name of ["history", "kv"]) if (subject[name]) url.searchParams.set(name, "true");
+    if (subject.streams) url.searchParams.set("streams", JSON.stringify(subject.streams));
     if (subject.position) url.searchParams.set("since", subject.position);
     const stream = (subject.stream = new EventSource(url));
     stream.onmessage = ({ data }) => subject.receive(JSON.parse(data));
@@ -194,10 +196,11 @@ class Line {
         const headers = { Accept: "application/json", ...(tag && { "If-None-Match": tag }) };
         const answer = await fetch(this.address(subject, "status/"), { headers, cache: "no-store" });
         wait = Number(answer.headers.get("Retry-After")) || wait;
-        if (answer.ok) {
+        if (answer.ok || answer.status === 304) {
+          const state = answer.ok && (await answer.json());
+          if (!(await this.pollItems(subject, turn))) return;
           tag = answer.headers.get("ETag");
-          const state = await answer.json();
-          subject.receive({ type: state.done ? "done" : "status", ...state });
+          if (state) subject.receive({ type: state.done ? "done" : "status", ...state });
         } else if ([401, 403, 404].includes(answer.status)) {
           const { code, detail } = await answer.json();
           subject.receive({ type: "error", code, detail, instance_id: subject.id });
@@ -208,7 +211,40 @@ class Line {
       await new Promise((resolve) => setTimeout(resolve, wait * 1000));
     }
   }
+
+  /** Read what streams have, in order; false where somebody else reads by now. */
+  async pollItems(subject, turn) {
+    for (const [name, first] of Object.entries(subject.streams ?? {})) {
+      const common = { type: "stream", instance_id: subject.id, stream: name };
+      let after = first;
+      for (let more = true; more; ) {
+        const url = this.address(subject, `streams/${encodeURIComponent(encodeURIComponent(name))}/items/`);
+        if (after !== null) url.searchParams.set("after", after);
+        const answer = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
+        const page = await answer.json();
+        if (!this.asks || subject.turn !== turn) return false;
+        more = false;
+        if (answer.ok) {
+          const { items, position, ended, reason } = page;
+          const trimmed_to = page.first_position - 1;
+          if (items.length || ended) subject.receive({ ...common, items, ended, reason, trimmed_to });
+          more = items.length > 0 && !ended;
+          after = position;
+        } else if (answer.status === 410) {
+          more = true;
+          after = page.first_position - 1;
+          subject.receive({ ...common, items: [], ended: false, reason: null, trimmed_to: after });
+        } else if ([401, 403].includes(answer.status)) {
+          subject.receive({ ...page, type: "error", instance_id: subject.id });
+        }
+      }
+    }
+    return true;
+  }
 }
+
+/** Of two positions in a stream the first; null is the beginning. */
+const earlier = (one, other) => (one === null || other === null ? null : Math.min(one, other));
 
 /** One instance, for everybody on the page who watches it. */
 class Subject {
@@ -223,18 +259,26 @@ class Subject {
   }
 
   add(watcher) {
-    const { history, kv } = watcher.options;
+    const { history, kv, streams } = watcher.options;
     const more = (history && !this.history) || (kv && !this.kv);
     this.watchers.add(watcher);
     this.history ||= Boolean(history);
     this.kv ||= Boolean(kv);
     if (this.line.subjects.get(this.id) !== this) this.line.add(this);
-    else if (more || history || kv) {
+    else if (more || history || kv || Object.keys(streams ?? {}).length) {
       this.position = undefined; // From the beginning, which the others skip.
       this.line.renew(this);
     }
     if (this.state) queueMicrotask(() => watcher.receive(this.state));
     if (this.line.connection) queueMicrotask(() => watcher.options.onconnection?.(this.line.connection));
+  }
+
+  /** The streams that are watched, each with the position after which somebody wants its items. */
+  get streams() {
+    const wanted = {};
+    for (const { streams } of this.watchers)
+      for (const [name, { after }] of streams) wanted[name] = name in wanted ? earlier(after, wanted[name]) : after;
+    return Object.keys(wanted).length ? wanted : undefined;
   }
 
   remove(watcher) {
@@ -260,6 +304,7 @@ class Watcher {
     this.subject = subject;
     this.options = options;
     this.place = [0, 0];
+    this.streams = new Map(Object.entries(options.streams ?? {}).map(([name, after]) => [name, { after, ended: false }]));
   }
 
   /** The instance as it was shown last, null before. */
@@ -286,9 +331,22 @@ class Watcher {
       if (execution < lastExecution || (execution === lastExecution && seq <= lastSeq)) return;
       this.place = [execution, seq];
       onhistory?.(message);
-    } else if (message.type === "kv" && this.options.kv) onkv?.(message);
+    } else if (message.type === "stream" && this.streams.has(message.stream)) this.receiveItems(message);
+    else if (message.type === "kv" && this.options.kv) onkv?.(message);
     else if (message.type === "gone") ongone?.(message);
     else if (message.type === "error") onerror?.(message);
+  }
+
+  /** Give on what is new: what others of the page have asked for may have come before. */
+  receiveItems(message) {
+    const place = this.streams.get(message.stream);
+    const items = message.items.filter(({ position }) => position > (place.after ?? 0));
+    const trimmed = message.trimmed_to > (place.after ?? Infinity);
+    const ends = message.ended && !place.ended;
+    if (trimmed) place.after = message.trimmed_to;
+    if (items.length) place.after = items.at(-1).position;
+    place.ended ||= message.ended;
+    if (items.length || trimmed || ends) this.options.onitems?.({ ...message, items });
   }
 }
 
@@ -298,8 +356,9 @@ const lines = new Map();
  * Watch an instance.
  *
  * Callbacks: onstatus(state) at first and with every change, ondone(state) with output and error where they may be seen,
- * onhistory(event) with `history: true`, onkv(entries) with `kv: true`, ongone() once it was deleted, onerror({code,
- * detail}) where it may not be watched, onconnection("live" | "fallback" | "offline").
+ * onhistory(event) with `history: true`, onkv(entries) with `kv: true`, onitems({stream, items, ended, reason}) with
+ * `streams: {words: 41}`, where 41 is the position of the last item that the page has, null for none, ongone() once it was
+ * deleted, onerror({code, detail}) where it may not be watched, onconnection("live" | "fallback" | "offline").
  *
  * `socket` and `api` are addresses, by default those of <meta name="durable-socket"> (else /ws/durable/) and
  * <meta name="durable-api"> (else there is no fallback). An empty `socket` is none: the API is asked at once.
@@ -350,6 +409,53 @@ export function show(root, state) {
   for (const each of parts("data-durable-show-when")) each.hidden = !holds(state, each.dataset.durableShowWhen);
 }
 
+// Streams: their items are added to elements, each once, and only ever as text.
+
+const streamsIn = (root) =>
+  [root, ...root.querySelectorAll("[data-durable-stream]")].filter((each) => each.dataset.durableStream && each.closest(ROOT) === root);
+
+const placeOf = (element) => (element.dataset.durableAfter ? Number(element.dataset.durableAfter) : null);
+
+/** The names of the streams that elements show, each with the first position that one of them has. */
+function wishesOf(root) {
+  const wished = {};
+  for (const element of streamsIn(root)) {
+    const name = element.dataset.durableStream;
+    wished[name] = name in wished ? earlier(placeOf(element), wished[name]) : placeOf(element);
+  }
+  return wished;
+}
+
+function addItem(element, value) {
+  const textOf = (path) => asText(path ? valueAt(value, path) : value);
+  const template = element.querySelector(":scope > template");
+  if (template) {
+    const made = template.content.cloneNode(true);
+    for (const each of made.querySelectorAll("[data-durable-item]")) each.textContent = textOf(each.dataset.durableItem);
+    element.append(made);
+  } else {
+    const text = textOf(element.dataset.durableItem);
+    if (element.lastChild instanceof Text) element.lastChild.appendData(text);
+    else element.append(text);
+  }
+}
+
+/** Add items to the elements that show their stream. */
+export function addItems(root, { stream, items, ended, reason, trimmed_to }) {
+  for (const element of streamsIn(root)) {
+    if (element.dataset.durableStream !== stream) continue;
+    if (trimmed_to > (placeOf(element) ?? Infinity)) element.dataset.durableTrimmed = trimmed_to;
+    for (const { position, value } of items) {
+      if (position <= (placeOf(element) ?? 0)) continue;
+      addItem(element, value);
+      element.dataset.durableAfter = position;
+    }
+    if (!ended) continue;
+    element.dataset.durableEnded = reason ?? "";
+    if (element.hasAttribute("aria-busy")) element.setAttribute("aria-busy", "false");
+  }
+}
+
 const bound = new Map();
 
 function bind(root) {
@@ -357,6 +463,11 @@ function bind(root) {
   return watch(root.dataset.durableInstance, {
     history: root.hasAttribute("data-durable-history"),
     kv: root.hasAttribute("data-durable-kv"),
+    streams: wishesOf(root),
+    onitems: (message) => {
+      addItems(root, message);
+      tell("stream", message);
+    },
     onstatus: (state) => {
       show(root, state);
       tell("status", state);
@@ -378,7 +489,8 @@ function bind(root) {
 /** Bind the elements that are there now; elements that come later are found by themselves. */
 function scan() {
   for (const [root, watcher] of bound) {
-    if (root.isConnected && root.dataset.durableInstance === watcher.subject.id) continue;
+    const same = streamsIn(root).every((each) => watcher.streams.has(each.dataset.durableStream));
+    if (root.isConnected && root.dataset.durableInstance === watcher.subject.id && same) continue;
     watcher.close();
     bound.delete(root);
   }
@@ -392,5 +504,5 @@ new MutationObserver(scan).observe(document, {
   subtree: true,
   childList: true,
   attributes: true,
-  attributeFilter: ["data-durable-instance"],
+  attributeFilter: ["data-durable-instance", "data-durable-stream"],
 });

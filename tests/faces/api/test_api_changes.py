@@ -88,6 +88,8 @@ def test_the_query_opens_events_and_entries(api, durable, waiting) -> None:
         ({"since": "nonsense"}, {}, "invalid_argument"),
         ({}, {"HTTP_LAST_EVENT_ID": "1.2"}, "invalid_argument"),
         ({"after": "x"}, {}, "invalid_argument"),
+        ({"streams": "words"}, {}, "invalid_argument"),
+        ({"streams": '{"words": "1"}'}, {}, "invalid_argument"),
         ({"history": "perhaps"}, {}, "invalid"),
         ({"unknown": "1"}, {}, "invalid"),
     ],
@@ -105,6 +107,9 @@ def test_what_cannot_be_meant_is_a_problem(api, waiting, query, headers, code) -
         ((), {}, 404),
         (("view_payload",), {"kv": "1"}, 404),
         (("view_instance",), {"kv": "1"}, 403),
+        (("view_instance",), {"streams": '{"words": null}'}, 403),
+        (("view_payload",), {"streams": '{"words": null}'}, 404),
+        (("view_instance", "view_payload"), {"streams": '{"words": null}'}, 200),
         (("view_instance",), {}, 200),
         (("view_instance", "view_payload"), {"kv": "1", "history": "1"}, 200),
     ],
@@ -192,6 +197,37 @@ def test_a_stream_tells_each_change_and_ends_after_the_end(committed, watcher) -
     assert change["custom_status"] == {"step": "going"}
     assert rest[-1]["type"] == "done"
     assert rest[-1]["output"] == {"data": "<b>data</b>", "message": 1}
+
+
+def test_items_come_once_over_breaks_by_the_id_that_the_browser_sends(committed, watcher) -> None:
+    """The address stays that of the page, whose place is long gone."""
+
+    async def ask(last: dict | None, streams: str = '{"words": 0}') -> Any:
+        client = AsyncClient()
+        await client.aforce_login(watcher)
+        return await client.get(CHANGES, {"streams": streams}, headers={"last-event-id": last["id"]} if last else {})
+
+    async def scenario() -> list[dict]:
+        told: list[dict] = []
+        for number in range(5):
+            await committed.client.asend_to_stream("order-7", "words", number)
+            reader = Reader(await ask(told[-1] if told else None))
+            while (message := await reader.next())["type"] != "stream":
+                pass
+            told.append(message)
+            await reader.close()
+        await committed.client.aclose_stream("order-7", "words", "enough")
+        await committed.client.aterminate_instance("order-7")
+        rest = await Reader(await ask(told[-1])).rest()
+        assert (await ask(rest[-1])).status_code == 204
+        assert (await ask(rest[-1], '{"others": 0}')).status_code == 200
+        return told + rest
+
+    told = async_to_sync(scenario)()
+    streams = [each for each in told if each["type"] == "stream"]
+    assert [item["value"] for each in streams for item in each["items"]] == [0, 1, 2, 3, 4]
+    assert [(each["ended"], each["reason"]) for each in streams][-1] == (True, "enough")
+    assert told[-1]["type"] == "done"
 
 
 def test_a_stream_goes_on_where_the_browser_was(committed, watcher) -> None:

@@ -20,11 +20,14 @@ PAGE = """<!doctype html>
 <p class="status" data-durable-text="runtime_status"></p>
 <p class="done" hidden data-durable-show-when="runtime_status=Completed,Failed">It is done.</p>
 <p class="open" data-durable-show-when="!done">It goes on.</p>
+{% if after is not None %}
+<p class="words" data-durable-stream="words" data-durable-after="{{ after }}">as rendered: </p>
+<ul class="lines" data-durable-stream="words"><template><li><b data-durable-item></b></li></template></ul>{% endif %}
 </section>{% endfor %}</body></html>"""
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    found = {"ids": request.GET.getlist("id"), "socket": request.GET.get("socket")}
+    found = {"ids": request.GET.getlist("id"), "socket": request.GET.get("socket"), "after": request.GET.get("after")}
     response = HttpResponse(Engine().from_string(PAGE).render(Context(found)))
     response["Content-Security-Policy"] = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:"
     return response
