@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -40,7 +40,7 @@ LIVE = ("Pending", "Running", "Suspended", "Blocked")
 ENDS = {
     "order": {"Completed", "Failed", "Canceled"},  # Out of stock, or canceled by the customer.
     "chat": {"Canceled"},
-    "price": {"Completed", "Failed"},  # Its poster is gone: an import was published meanwhile.
+    "price": {"Completed"},
     "report": {"Completed"},
     "import": {"Completed"},
 }
@@ -168,10 +168,7 @@ class Load:
             return
         if self._chance.random() < 0.1:
             Outage.objects.update_or_create(service=PAYMENTS, defaults={"failures_left": 2})
-        try:
-            order = services.place_order(self._customer, poster, self._chance.randint(1, 3))
-        except IntegrityError:
-            return  # An import was published in between, and the poster is gone.
+        order = services.place_order(self._customer, poster, self._chance.randint(1, 3))
         self._note(order.instance_id, "order", order)
         if self._chance.random() < 0.1:
             with suppress(IllegalTransition):  # It is shipped already.

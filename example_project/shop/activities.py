@@ -69,15 +69,16 @@ class Catalogue:
     rejected: int
 
 
-@activity(atomic=True, retry=RetryPolicy(max_attempts=5, initial=timedelta(milliseconds=100)))
+@activity(atomic=True)
 def publish_import(run_id: int, by: str) -> Catalogue:
-    """Replace the posters on sale by those of an import; what was ordered of the old ones stays, off sale.
+    """Replace the posters on sale by those of an import.
 
-    A poster that is ordered at this very moment is protected and undoes all of it; the next attempt lets it stay.
+    What was replaced is off sale, and removed by the import after this one: by then nobody orders it any more. What was
+    ordered stays.
     """
-    on_sale = Poster.objects.exclude(run=run_id).filter(published=True)
-    on_sale.filter(orders=None).delete()
-    on_sale.update(published=False)
+    earlier = Poster.objects.filter(run__status=ImportRun.Status.PUBLISHED).exclude(run=run_id)
+    earlier.filter(published=False, orders=None).delete()
+    earlier.update(published=False)
     published = Poster.objects.filter(run=run_id).update(published=True)
     ImportRun.objects.filter(pk=run_id).update(status=ImportRun.Status.PUBLISHED, decided_by=by)
     return Catalogue(published, rejected=RejectedRow.objects.filter(run=run_id).count())

@@ -138,5 +138,22 @@ def test_publishing_one_import_leaves_the_drafts_of_another_alone(durable):
 
     services.decide_import(first, approved=True, by="tests")
     durable.run()
-    assert not Poster.objects.filter(run=second).exists()
+    assert not Poster.objects.filter(run=second, published=True).exists()
     assert Poster.objects.filter(run=first, published=True).count() == first.posters.count() > 0
+
+
+def test_what_an_import_took_off_sale_is_removed_by_the_next_one_but_not_what_was_ordered(durable, poster, customer):
+    """Between the two, who saw it on sale can finish the order: nothing that may be ordered right now is deleted."""
+    services.place_order(customer, poster)
+    first, second, third = [services.start_import() for _ in range(3)]
+    durable.run()
+    for run in (first, second):
+        services.decide_import(run, approved=True, by="tests")
+        durable.run()
+    assert Poster.objects.filter(run=first, published=False).count() == first.posters.count() > 0
+
+    services.decide_import(third, approved=True, by="tests")
+    durable.run()
+    assert not Poster.objects.filter(run=first).exists()
+    assert Poster.objects.filter(run=second, published=False).exists()
+    assert Poster.objects.filter(pk=poster.pk).exists()
