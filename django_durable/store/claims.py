@@ -116,7 +116,7 @@ def _window(
         SELECT id, runtime_status, COUNT(*) FROM (
             SELECT i.id, i.runtime_status, m.visible_at
             FROM {sql.table(InboxMessage)} m JOIN {sql.table(Instance)} i ON i.id = m.instance_id
-            WHERE NOT m.held AND m.visible_at <= %s AND {_FREE} {unseen}
+            WHERE {sql.unheld(connection)} AND m.visible_at <= %s AND {_FREE} {unseen}
             ORDER BY m.visible_at, m.instance_id LIMIT %s
         ) due
         GROUP BY id, runtime_status ORDER BY MIN(visible_at), id
@@ -370,4 +370,5 @@ def _release(connection: BaseDatabaseWrapper, worker_id: str, tokens: Mapping[in
 
 def next_due(now: datetime, *, using: str | None = None) -> datetime | None:
     """Return when the next message that is not visible yet becomes visible; one look into an index."""
-    return sql.earliest(connections[using or settings.DATABASE], InboxMessage, now, "NOT held")
+    connection = connections[using or settings.DATABASE]
+    return sql.earliest(connection, InboxMessage, now, sql.unheld(connection))

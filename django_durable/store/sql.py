@@ -85,6 +85,15 @@ def table(model: type[Model]) -> str:
     return model._meta.db_table
 
 
+def unheld(connection: BaseDatabaseWrapper) -> str:
+    """Return the condition of the index that claims read, on a table of messages.
+
+    SQLite uses a partial index only where its condition is repeated as it was created: Django 5.2 writes `NOT held`,
+    Django 6.1 `held = 0`, and a database may have been made by either.
+    """
+    return "NOT held" if connection.vendor == "postgresql" else "NOT held AND held = 0"
+
+
 def execute(connection: BaseDatabaseWrapper, statement: str, params: Sequence[Any] = ()) -> int:
     """Run a statement that returns no rows. Returns: how many rows it changed."""
     return prepared.run(connection, statement, params, _count)
