@@ -74,16 +74,12 @@ def test_code_that_has_not_changed_fits_everything(instances, run):
 def test_each_difference_is_told_with_its_event(instances, run, deploy):
     deploy(changed())
     result = run("check_replay", *SERIALLY, "--orchestration", "commands.waits")
-    assert (
-        result.lines[:4]
-        == [
-            "w-2  commands.waits 1.0.0 Running",
-            "  event 3",
-            "    recorded   ActivityScheduled 'commands.reserve'",
-            "    requested  ActivityScheduled 'commands.charge'",
-        ]
-        or result.lines[:4]
-    )
+    assert result.lines[:4] == [
+        "w-2  commands.waits 1.0.0 Running",
+        "  event 3",
+        "    recorded   ActivityScheduled commands.reserve",
+        "    requested  ActivityScheduled commands.charge",
+    ]
     assert "The code does not fit 3 of 3 histories" in result.err
     assert result.code == 1
 
