@@ -46,6 +46,13 @@ def echoes(ctx, text: str):
         raise ValueError(text)
 
 
+@registry.orchestration("shop.asks")
+def asks(ctx, text: str):
+    _, writer = ctx.create_stream(str, text)
+    yield writer.send(text)
+    return (yield ctx.request({text: text}, str, name=text, assignee=text))
+
+
 @pytest.fixture(autouse=True)
 def shop(durable_db, settings, monkeypatch) -> Iterator[Durable]:
     settings.ROOT_URLCONF = "tests.faces.redaction.urls"
@@ -123,11 +130,43 @@ def test_the_admin_shows_it_as_text(nasty, browser) -> None:
         f"{base}{pk}/history/",
         f"{base}{pk}/do/delete/",
     ):
-        answer = browser.get(path)
-        assert answer.status_code == 200
-        body = answer.content.decode()
-        assert not any(raw in body for raw in ("<img src=x", "</script><!--", "onerror=alert(1)>"))
-        assert "pbkdf2" not in body
+        check_page(browser, path)
+
+
+def check_page(browser: Browser, path: str) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == 200, path
+    body = answer.content.decode()
+    assert not any(raw in body for raw in ("<img src=x", "</script><!--", "onerror=alert(1)>"))
+    assert "pbkdf2" not in body
+
+
+@pytest.fixture(params=NASTY.values(), ids=NASTY.keys())
+def asked(request, shop) -> str:
+    """An instance that asks somebody whose name is the text for it, on a stream of that name, too."""
+    client.start_orchestration(request.param, "shop.asks", {"text": request.param})
+    shop.run()
+    return request.param
+
+
+def test_a_question_and_its_answer_are_text(asked, shop, browser) -> None:
+    from django_durable.models import Promise
+
+    [question] = browser.get("/durable/requests/", {"assignee": asked}).json()["results"]
+    assert (question["instance_id"], question["name"], question["question"]) == (asked, asked, {asked: asked})
+    stream = quote(quote(asked, safe=""), safe="")
+    items = browser.get(f"/durable/{at(asked)}streams/{stream}/items/").json()
+    assert [each["value"] for each in items["items"]] == [asked]
+    base = "/admin/django_durable/promise/"
+    promise = Promise.objects.get()
+    for path in (base, f"{base}?assignee={quote(asked)}", f"{base}?q={quote(asked)}", f"{base}{promise.pk}/change/"):
+        check_page(browser, path)
+    assert run("answer", "--data", json.dumps(asked), "--by", asked, "--", asked, promise.promise_id)[1] == 0
+    shop.run()
+    assert client.get_output(asked) == asked
+    check_page(browser, f"{base}{promise.pk}/change/")
+    said, _ = run("inspect", "--history", "--full", "--", asked)
+    assert [each for each in said if unicodedata.category(each) in ("Cc", "Cf") and each != "\n"] == []
 
 
 def test_a_terminal_is_told_nothing_that_it_would_obey(nasty) -> None:
