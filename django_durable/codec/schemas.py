@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,6 +12,8 @@ import msgspec
 DEFINITIONS = "#/$defs/{name}"
 # Told only of those that must have an offset; the ones without are written in the same way.
 _FORMATS = {datetime: "date-time", time: "time"}
+_ARRAYS = frozenset({list, set, frozenset, tuple, Sequence})
+_OBJECTS = frozenset({dict, Mapping})
 
 
 def schema(hint: Any) -> dict[str, Any]:
@@ -30,9 +33,31 @@ def schema(hint: Any) -> dict[str, Any]:
             [_told(hint)], schema_hook=foreign, ref_template=DEFINITIONS
         )
     except (TypeError, NameError, AttributeError):
-        return {}
+        found, components = _composed(hint, definitions), {}
     definitions.update(components)
     return {**found, "$defs": definitions} if definitions else found
+
+
+def _composed(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what msgspec does not describe as a whole: a union of classes, or what holds one."""
+
+    def part(of: Any) -> dict[str, Any]:
+        found = schema(of)
+        definitions.update(found.pop("$defs", {}))
+        return found
+
+    origin, members = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return part(members[0])
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [part(each) for each in members]}
+    if origin is tuple and members and members[-1] is not Ellipsis:
+        return {"type": "array", "prefixItems": [part(each) for each in members], "minItems": len(members)}
+    if origin in _ARRAYS and members:
+        return {"type": "array", "items": part(members[0])}
+    if origin in _OBJECTS and len(members) == 2:
+        return {"type": "object", "additionalProperties": part(members[1])}
+    return {}
 
 
 def _told(hint: Any) -> Any:

@@ -477,7 +477,18 @@ def test_a_null_is_a_value_and_not_a_missing_one() -> None:
         (list[str], {"type": "array", "items": {"type": "string"}}),
         (Any, {}),
         (User, {}),
-        (str | date, {}),
+        (str | date, {"anyOf": [{"type": "string"}, {"type": "string", "format": "date"}]}),
+        (User | date, {"anyOf": [{}, {"type": "string", "format": "date"}]}),
+        (
+            dict[str, tuple[str | date, ...]],
+            {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "array",
+                    "items": {"anyOf": [{"type": "string"}, {"type": "string", "format": "date"}]},
+                },
+            },
+        ),
         (Color, {"$ref": "#/$defs/Color"}),
         (datetime, {"type": "string", "format": "date-time"}),
         (time | None, {"anyOf": [{"type": "string", "format": "time"}, {"type": "null"}]}),
