@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..engine.facts.streams import FOLLOW
 from ..engine.spans import ATTEMPT, ERROR, TURN, SpanRecord
 from ..store.insight import EventOutline
 
@@ -55,10 +56,11 @@ class Waits:
     timers: dict[int, Span] = field(default_factory=dict)
     children: dict[int, Span] = field(default_factory=dict)
     queues: dict[int, Span] = field(default_factory=dict)
+    reads: dict[int, Span] = field(default_factory=dict)
     events: dict[str, deque[Span]] = field(default_factory=lambda: defaultdict(deque))
 
     def all(self) -> list[Span]:
-        """Return everything open, in the order it was opened."""
+        """Return everything open but reads of streams, in the order it was opened."""
         found = [*self.activities.values(), *self.timers.values(), *self.children.values(), *self.queues.values()]
         found += [span for waiting in self.events.values() for span in waiting]
         return sorted(found, key=lambda span: span.seq)
@@ -116,6 +118,10 @@ def _opened(event: EventOutline, now: datetime, waits: Waits) -> Span | None:
         case "ExternalSubscribed":
             made = span(EVENTS, name)
             waits.events[name].append(made)
+        case "StreamSubscribed" if event.data.get("mode") == FOLLOW:
+            return None  # It is told of each signal, and waits for none.
+        case "StreamSubscribed":
+            made = waits.reads[event.seq] = span(EVENTS, name)
         case "QueueSubscribed" | "PromiseCreated":
             made = waits.queues[event.seq] = span(EVENTS, name)
         case _:
@@ -151,6 +157,10 @@ def _close(event: EventOutline, waits: Waits) -> None:
         case "SubOrchestrationCancelRequested":
             if (child := waits.children.get(source)) is not None:
                 child.state = CANCELED
+        case "StreamItemsReceived":
+            _end(waits.reads.pop(source, None), event, DONE)
+        case "StreamSubscriptionCanceled":
+            _end(waits.reads.pop(source, None), event, CANCELED)
         case "QueueEventDelivered" | "PromiseCompleted":
             _end(waits.queues.pop(source, None), event, DONE)
         case "PromiseFailed" | "PromiseExpired":

@@ -24,6 +24,7 @@ _TELLING = (
     events.ActivityFailed.__name__,
     events.TimerCreated.__name__,
     events.SubOrchestrationScheduled.__name__,
+    events.StreamSubscribed.__name__,
 )
 
 

@@ -17,6 +17,7 @@ from .attempts import Attempt
 from .clock import Clock
 from .outcomes import Canceled, Ending, Raised, TimedOut
 from .turns import Turn
+from .waits import waits_of
 
 
 class NoTracing:
@@ -53,8 +54,9 @@ class NoTracing:
 class Tracing(NoTracing):
     """Traces to the database, to OpenTelemetry, or both."""
 
-    def __init__(self, worker_id: str, clock: Clock, *, stores: bool, telemetry: ModuleType | None) -> None:
+    def __init__(self, worker_id: str, clock: Clock, *, stores: bool, telemetry: ModuleType | None, using: str) -> None:
         self._worker_id = worker_id
+        self._using = using
         self._clock = clock
         self._stores = stores
         self._telemetry = telemetry
@@ -115,6 +117,8 @@ class Tracing(NoTracing):
                 record.handle.set_attributes(names)
             if record.ended_at is not None:
                 telemetry.finish(record.handle, record)
+        for wait in waits_of(claim, turn.events, using=self._using):
+            telemetry.finish(telemetry.begin(wait.name, claim.traceparent, at=wait.started_at, attributes=names), wait)
         if turn.ended is not None and turn.execution is not None:
             self._trace_end(turn, names, telemetry)
 
@@ -208,12 +212,12 @@ class _Attempt(NoTracing):
         return ending
 
 
-def tracing_of(worker_id: str, clock: Clock) -> NoTracing:
+def tracing_of(worker_id: str, clock: Clock, *, using: str) -> NoTracing:
     """Return what the settings ask a worker to trace."""
     stores, telemetry = sinks.stores(), sinks.telemetry()
     if not stores and telemetry is None:
         return NoTracing()
-    return Tracing(worker_id, clock, stores=stores, telemetry=telemetry)
+    return Tracing(worker_id, clock, stores=stores, telemetry=telemetry, using=using)
 
 
 def _message(failure: Any) -> str:

@@ -243,13 +243,13 @@ class Worker:
             max_deliveries=options.max_deliveries,
             using=options.using,
             partials=partials,
-            tracing=tracing_of(options.worker_id, self._clock),
+            tracing=tracing_of(options.worker_id, self._clock, using=options.using),
         )
 
     def _dispatcher(self, executor: Executor, poll: timedelta) -> Dispatcher:
         options = self.options
         hot = HotExecutions(options.hot_executions)
-        tracing = tracing_of(options.worker_id, self._clock)
+        tracing = tracing_of(options.worker_id, self._clock, using=options.using)
         return Dispatcher(
             DispatchOptions(
                 worker_id=options.worker_id,

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from django_durable import checks
+from django_durable import PromiseError, Provided, Stream, checks
 from django_durable.models import Instance, TraceSpan
 from django_durable.registry import Registry
 from django_durable.testing import Durable
@@ -113,6 +113,7 @@ def test_the_trace_of_the_request_goes_through_activities_children_and_detached_
         "orchestration order": "start order",
         "packing": "start order",
         "label": "packing",
+        "timer": "start order",
         "start child": "start order",
         "turn child": "start child",
         "activity pay": "start child",
@@ -231,3 +232,40 @@ def test_the_setting_names_what_there_is(settings):
     settings.DJANGO_DURABLE = {"TRACING": ["zipkin"]}
     (message,) = checks.check_settings(None)
     assert "expected a list or tuple of non-empty strings among 'database', 'opentelemetry'" in message.msg
+
+
+def test_timers_promises_queues_and_streams_are_spans_when_they_have_ended(registry, durable, exported):
+    @registry.orchestration("waits")
+    async def waits(ctx, orders: Stream[int] = Provided):
+        await asyncio.sleep(5)
+        promise = ctx.create_future(name="approval")
+        refused = ctx.create_future(name="refused")
+        ctx.set_custom_status([promise.promise_id, refused.promise_id])
+        await promise
+        try:
+            async with asyncio.timeout(60):
+                await refused
+        except PromiseError:
+            await ctx.dequeue_event("box")
+            await orders.next()
+
+    durable.client.start_orchestration("o", "waits")
+    durable.advance(seconds=6)
+    promise, refused = durable.client.get_status("o").custom_status
+    durable.advance(seconds=7)
+    durable.restart()  # Whoever sees the end need not have seen the beginning.
+    durable.client.complete_promise("o", promise)
+    durable.run()
+    durable.client.fail_promise("o", refused, "no")
+    durable.client.enqueue_event("o", "box", 1)
+    durable.client.send_to_stream("o", "orders", 1)
+    durable.run()
+    assert durable.client.get_status("o").runtime_status == "Completed"
+    spans = exported()
+    seconds = {name: (each.end_time - each.start_time) / 1e9 for name, each in spans.items()}
+    # The last timer is that of the timeout.
+    assert (round(seconds["timer"]), round(seconds["promise approval"])) == (0, 8)
+    assert spans["promise refused"].status.status_code == StatusCode.ERROR
+    assert spans["promise refused"].status.description == "PromiseFailed: no"
+    assert {"queue box", "stream orders"} <= set(spans)
+    assert spans["timer"].attributes["canceled"] is True

@@ -55,6 +55,24 @@ def test_each_opening_event_is_ended_by_the_event_that_answers_it():
     assert found[2].attempt == 3
 
 
+def test_reads_of_streams_and_promises_are_waits_and_being_told_of_signals_is_none():
+    found = spans(
+        event(1, 0, "StreamSubscribed", "orders"),
+        event(2, 0, "StreamSubscribed", "stop", mode="follow"),
+        event(3, 0, "PromiseCreated", "approval"),
+        event(4, 0, "StreamSubscribed", "given up"),
+        event(5, 1, "StreamItemsReceived", "stop", source=2),
+        event(6, 2, "StreamItemsReceived", "orders", source=1),
+        event(7, 3, "PromiseExpired", source=3),
+        event(8, 4, "StreamSubscriptionCanceled", source=4),
+    )
+    assert {seq: (span.name, span.state, span.end) for seq, span in found.items()} == {
+        1: ("orders", DONE, at(2)),
+        3: ("approval", FAILED, at(3)),
+        4: ("given up", CANCELED, at(4)),
+    }
+
+
 def test_external_events_answer_the_oldest_wait_of_their_name():
     found = spans(
         event(1, 0, "ExternalSubscribed", "go"),
