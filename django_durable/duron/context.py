@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..engine.context import OrchestrationContext
 from ..engine.errors import PromiseSettled
 from ..engine.futures import DurableFuture
 from ..engine.generated import Generated
+from ..engine.ports import Port
 from .effects import effect
 
 
@@ -54,6 +55,10 @@ class Context:
         """
         mark = f"orchestration {await self._ctx.new_guid()}"
         await self._ctx.run(_settle, self._ctx.instance_id, id, result, exception, mark)
+
+    def provided(self, ports: Iterable[Port]) -> dict[str, Any]:
+        """Return the streams and signals of parameters that are provided."""
+        return self._ctx._program.provided(ports)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)

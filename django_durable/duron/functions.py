@@ -37,7 +37,7 @@ class DurableFn(Generic[R]):
     def __init__(self, fn: Callable[..., Any], registry: Registry, codec: Any, name: str | None) -> None:
         if not inspect.iscoroutinefunction(fn):
             raise InvalidArgument(f"{fn!r:.80} is no async def, and a durable function is one.")
-        functools.update_wrapper(self, fn)  # type: ignore[arg-type]  # It has no __name__ of its own to be replaced.
+        functools.update_wrapper(self, fn)
         self.fn = fn
 
         @functools.wraps(fn)
@@ -46,6 +46,19 @@ class DurableFn(Generic[R]):
 
         made: Any = registry.orchestration(name, codec=_codec_name(codec))(run)
         self.orchestration: Orchestration[..., R] = made
+
+    def __call__(self, ctx: Context, /, *args: Any, **kwargs: Any) -> Any:
+        """Return it as a coroutine that runs inside another durable function, as a part of it.
+
+        Streams and signals that it is provided with are those of the caller's instance. Raises: InvalidArgument: the
+        context is none of a durable function; start it instead.
+        """
+        if not isinstance(ctx, Context):
+            raise InvalidArgument(
+                f"Durable function {self.orchestration.name!r} was called with {ctx!r:.80}, expected the context of "
+                f"the durable function that calls it. Elsewhere it is started: Session(log).start(fn, ...)."
+            )
+        return self.fn(ctx, *args, **{**ctx.provided(self.orchestration.ports), **kwargs})
 
     def invoke(self, log: LogStorage, /, *, tracer: Any = None) -> Job[R]:
         """Return a context manager in which it runs."""

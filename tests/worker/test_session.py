@@ -14,12 +14,15 @@ from django_durable import (
     NondeterminismError,
     OrchestrationFailed,
     PromiseSettled,
+    Provided,
+    StreamWriter,
     WaitTimeout,
 )
 from django_durable.duron import Context, DurableFn, Session as DuronSession
 from django_durable.duron.contrib.codecs import PydanticCodec
 from django_durable.duron.contrib.storage import FileLogStorage, MemoryLogStorage
-from django_durable.duron.functions import durable, effect, set_config
+from django_durable.duron.effects import effect
+from django_durable.duron.functions import durable, set_config
 from django_durable.engine.errors import ForbiddenInOrchestration
 from django_durable.engine.states import RuntimeStatus
 from django_durable.registry import Registry
@@ -240,6 +243,32 @@ def test_durons_session_runs_a_durable_function_once_for_a_log(registry, run, tm
     run(main())
     assert ran == ["hey", "you"]
     assert shout.__doc__ == "Shout."
+
+
+def test_a_durable_function_runs_inside_another_with_its_streams(registry, run, monkeypatch):
+    monkeypatch.setattr("django_durable.session.default", registry)
+
+    @durable(registry=registry)
+    async def inner(ctx: Context, times: int, words: StreamWriter[str] = Provided) -> int:
+        for number in range(times):
+            await words.send(f"word {number}")
+        return await ctx.run(lambda: times * 10)
+
+    @durable(registry=registry)
+    async def outer(ctx: Context) -> list:
+        return await asyncio.gather(inner(ctx, 2), inner(ctx, times=1), inner.fn(ctx, 0))
+
+    async def main():
+        async with DuronSession(MemoryLogStorage()) as session:
+            task = session.start(outer)
+            assert await task.result() == [20, 10, 0]
+            page = await session.core.client.aread_stream(task.instance_id, "words")
+            assert [item.value for item in page.items] == ["word 0", "word 1", "word 0"]
+            await session.verify(outer)
+
+    run(main())
+    with pytest.raises(InvalidArgument, match="expected the context of the durable function that calls it"):
+        inner("not a context", 1)
 
 
 def test_an_effect_called_by_a_durable_function_says_how_it_is_run(registry, durable_db, run):
