@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,11 +15,15 @@ import pytest
 from tests.databases import VARIABLE
 
 from .own import default_database, recovery
-from .processes import Workers
+from .processes import ROOT, Workers
 from .stage import until
 from .test_faults import check_many, start_many
 
 SIZE = "24m"
+OF_ITS_OWN = ("unshare", "--user", "--map-root-user", "--mount")
+"""Runs a command where whoever runs it may mount, if the system lets its users have that."""
+
+INSIDE = "DURABLE_INSIDE_NAMESPACE"
 
 
 class Disk:
@@ -40,13 +45,18 @@ class Disk:
         self._filler.unlink()
 
 
+def mount(directory: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(directory)], capture_output=True, check=False
+    )
+
+
 @pytest.fixture
 def disk() -> Iterator[Disk]:
     directory = Path(tempfile.mkdtemp(prefix="durable-disk-"))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(directory)], capture_output=True, check=False
-    )
+    mounted = mount(directory)
     if mounted.returncode:
+        directory.rmdir()
         pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.decode().strip()}")
     yield Disk(directory)
     subprocess.run(["umount", "--lazy", str(directory)], check=True)
@@ -101,3 +111,22 @@ def test_a_full_disk_stops_the_work_and_loses_nothing_of_it(disk, cramped_worker
     check_many(client, keys, Effect)
     assert [each.process.poll() for each in pair] == [None, None], pair[0].log + pair[1].log
     assert [each.stop() for each in pair] == [0, 0]
+
+
+@pytest.mark.only_on("sqlite")
+@pytest.mark.skipif(INSIDE in os.environ, reason="it is what runs")
+def test_it_does_so_in_a_namespace_where_nobody_may_mount(tmp_path):
+    """PostgreSQL cannot be there: it does not run as root, not even as one of a namespace."""
+    if mount(tmp_path).returncode == 0:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+        pytest.skip("whoever runs this may mount")
+    if subprocess.run([*OF_ITS_OWN, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs user namespaces")
+    itself = f"{__file__}::test_a_full_disk_stops_the_work_and_loses_nothing_of_it"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--database=sqlite", "-n", "0", "-rs", itself]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DURABLE_"))}
+    found = subprocess.run(
+        [*OF_ITS_OWN, *command], env={**environment, INSIDE: "1"}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "1 passed" in found.stdout
