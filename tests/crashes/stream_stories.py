@@ -12,7 +12,8 @@ from typing import Annotated
 from django_durable import Provided, Reducer, Signal, SignalInterrupt, Stream, StreamClosed, StreamWriter
 from django_durable.client import Client
 
-from .stories import Moves, Story, asynchronous, registry, simply
+from .plays import Moves, Story, simply
+from .stories import asynchronous, registry
 
 Words = Annotated[list[str], Reducer(operator.add)]
 Orders = Stream[int]
