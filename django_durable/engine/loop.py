@@ -25,8 +25,7 @@ import inspect
 import math
 from asyncio import events as asyncio_events, tasks as asyncio_tasks
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from sys import get_asyncgen_hooks, set_asyncgen_hooks
 from types import FrameType
 from typing import Any, Protocol, TypeVar
@@ -156,7 +155,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         ready = self._ready
         self._steps_left = steps
         handle: asyncio.Handle | None
-        with self._as_running_loop():
+        with _Running(self, self._close_generator):
             while ready and self._steps_left > 0:
                 self._steps_left -= 1
                 handle = ready.popleft()
@@ -193,23 +192,6 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         if self._steps_left < 0 and self.is_running() and self._host is not None:
             raise OutOfSteps
 
-    @contextmanager
-    def _as_running_loop(self) -> Iterator[None]:
-        outer = asyncio_events._get_running_loop()
-        outer_task = asyncio.current_task(outer) if outer is not None else None
-        outer_hooks = get_asyncgen_hooks()
-        if outer is not None and outer_task is not None:
-            asyncio_tasks._leave_task(outer, outer_task)
-        asyncio_events._set_running_loop(self)
-        set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
-        try:
-            yield
-        finally:
-            set_asyncgen_hooks(*outer_hooks)
-            asyncio_events._set_running_loop(outer)
-            if outer is not None and outer_task is not None:
-                asyncio_tasks._enter_task(outer, outer_task)
-
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Close an async generator that was left before its end, as asyncio does, unless the program itself is left."""
         if self.is_running() and self._host is not None:
@@ -227,7 +209,7 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """
         self._host = None
         self._ready.clear()
-        with self._as_running_loop():
+        with _Running(self, self._close_generator):
             while self._tasks:
                 task = next(iter(self._tasks))
                 del self._tasks[task]
@@ -317,6 +299,34 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """asyncio tells the loop; `DurableTimerHandle.cancel` has done what is needed."""
+
+
+class _Running:
+    """Makes a loop the running one for a block, and what was running before it after that.
+
+    A class, because a generator under `contextmanager` costs several times as much, and every turn takes one.
+    """
+
+    __slots__ = ("_finalizer", "_hooks", "_loop", "_outer", "_outer_task")
+
+    def __init__(self, loop: OrchestrationLoop, finalizer: Callable[[AsyncGenerator[Any, Any]], None]) -> None:
+        self._loop = loop
+        self._finalizer = finalizer
+
+    def __enter__(self) -> None:
+        outer = self._outer = asyncio_events._get_running_loop()
+        self._outer_task = asyncio.current_task(outer) if outer is not None else None
+        self._hooks = get_asyncgen_hooks()
+        if outer is not None and self._outer_task is not None:
+            asyncio_tasks._leave_task(outer, self._outer_task)
+        asyncio_events._set_running_loop(self._loop)
+        set_asyncgen_hooks(firstiter=None, finalizer=self._finalizer)
+
+    def __exit__(self, *error: object) -> None:
+        set_asyncgen_hooks(*self._hooks)
+        asyncio_events._set_running_loop(self._outer)
+        if self._outer is not None and self._outer_task is not None:
+            asyncio_tasks._enter_task(self._outer, self._outer_task)
 
 
 def _forbidden(name: str) -> Callable[..., Any]:

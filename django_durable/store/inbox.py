@@ -68,4 +68,4 @@ def ask_for_turn(key: TaskKey, now: datetime, *, using: str | None = None) -> No
     with write_transaction(using):
         if Instance.objects.using(using).filter(id=key.instance, runtime_status__in=CLAIMABLE).exists():
             deliver(connections[using], [Delivery(key.instance, TimerFired(timer_seq=0), key.execution)], now)
-            notify(using, work=True)
+            notify(using, messages=True)

@@ -92,7 +92,7 @@ def raise_event(instance_id: str, name: str, payload: Payload, *, now: datetime,
         target = target_of(instance_id, action=f"raise event {name!r} for", using=using)
         fact = ExternalEvent(name=name, payload=payload)
         deliver(connection, [Delivery(target.id, fact, visible_at=target.visible_at(now))], now)
-        wakeups.notify(using, work=True)
+        wakeups.notify(using, messages=True)
 
 
 def enqueue_event(instance_id: str, queue: str, payload: Payload, *, now: datetime, using: str) -> None:
@@ -107,7 +107,7 @@ def enqueue_event(instance_id: str, queue: str, payload: Payload, *, now: dateti
         sql.insert_rows(connection, models.QueuedEvent, ("instance_id", "queue", "payload", "created_at"), [row])
         fact = EventEnqueued(queue=queue)
         deliver(connection, [Delivery(target.id, fact, visible_at=target.visible_at(now))], now)
-        wakeups.notify(using, work=True)
+        wakeups.notify(using, messages=True)
 
 
 def suspend_instance(instance_id: str, *, now: datetime, using: str) -> None:

@@ -74,7 +74,7 @@ def insert_instances(
         return {}
     if sql.one_writer(connection):
         return _insert_in_turn(connection, unique, now)
-    return _insert_at_once(connection, unique, now, wakeups.calls_of(connection, work=notify))
+    return _insert_at_once(connection, unique, now, wakeups.calls_of(connection, messages=notify))
 
 
 def _insert_at_once(

@@ -129,8 +129,13 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
         succession.end_what_was_started(connection, effects)
         deliver(connection, effects.deliveries, now)
         due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)
-        work = effects.offers_work or due or bool(effects.children or effects.chained)
-        notify(using, work=work, instances=[commit.instance for commit in commits if shows(commit)])
+        messages = due or bool(effects.children or effects.chained)
+        notify(
+            using,
+            work=effects.offers_work,
+            messages=messages,
+            instances=[commit.instance for commit in commits if shows(commit)],
+        )
 
 
 def _update_instances(

@@ -27,6 +27,9 @@ from ..conf import settings
 WORK = "django_durable_work"
 CHANGES = "django_durable"
 CHANNELS = (WORK, CHANGES)
+MESSAGES = "m"
+"""Told of work that is messages only, so that nobody looks for activities."""
+
 INSTANCES_NAMED = 100
 """More changed instances than this in one notification are told as "many"."""
 
@@ -47,39 +50,50 @@ CONNECTION = {
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What may have happened: work became claimable, instances (surrogate ids) changed. `instances` None is "any"."""
+    """What may have happened: work became claimable, instances (surrogate ids) changed. `instances` None is "any".
+
+    Without `tasks` the work is messages only: no activity became claimable.
+    """
 
     work: bool = True
+    tasks: bool = True
     instances: frozenset[int] | None = None
 
 
 ANYTHING = Hint()
 
 
-def notify(using: str, *, work: bool = False, instances: Iterable[int] = ()) -> None:
+def notify(using: str, *, work: bool = False, messages: bool = False, instances: Iterable[int] = ()) -> None:
     """Tell listeners once the transaction that is open has committed. Does nothing on SQLite or with NOTIFY off."""
     connection = connections[using]
-    if calls := calls_of(connection, work=work, instances=instances):
+    if calls := calls_of(connection, work=work, messages=messages, instances=instances):
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(calls)}")
 
 
-def calls_of(connection: BaseDatabaseWrapper, *, work: bool = False, instances: Iterable[int] = ()) -> list[str]:
-    """Return the calls by which a SELECT notifies; nothing on SQLite or with NOTIFY off."""
+def calls_of(
+    connection: BaseDatabaseWrapper, *, work: bool = False, messages: bool = False, instances: Iterable[int] = ()
+) -> list[str]:
+    """Return the calls by which a SELECT notifies; nothing on SQLite or with NOTIFY off.
+
+    Args:
+        messages: There are messages for instances, and no activities. `work` is anything that workers do.
+    """
     changed = sorted(set(instances))
     if connection.vendor != "postgresql" or not settings.NOTIFY:
         return []
     named = "*" if len(changed) > INSTANCES_NAMED else ",".join(map(str, changed))
-    told = ([(WORK, "")] if work else []) + ([(CHANGES, named)] if changed else [])
+    told = [(WORK, "" if work else MESSAGES)] if work or messages else []
+    told += [(CHANGES, named)] if changed else []
     return [f"pg_notify('{channel}', '{payload}')" for channel, payload in told]
 
 
 def _decode(channel: str, payload: str) -> Hint:
     if channel == WORK:
-        return Hint(instances=frozenset())
+        return Hint(tasks=payload != MESSAGES, instances=frozenset())
     if payload == "*":
-        return Hint(work=False)
-    return Hint(False, frozenset(int(each) for each in payload.split(",") if each.isdigit()))
+        return Hint(work=False, tasks=False)
+    return Hint(False, False, frozenset(int(each) for each in payload.split(",") if each.isdigit()))
 
 
 class Subscription:
@@ -277,7 +291,7 @@ def _merged(hints: Sequence[Hint]) -> Hint:
     """Return one hint for all notifications that have arrived."""
     named = [each.instances for each in hints if each.instances is not None]
     instances = frozenset().union(*named) if len(named) == len(hints) else None
-    return Hint(any(each.work for each in hints), instances)
+    return Hint(any(each.work for each in hints), any(each.tasks for each in hints), instances)
 
 
 def _listening_connection(using: str, channels: tuple[str, ...]) -> Any:

@@ -121,7 +121,7 @@ class Dispatcher:
         Raises: DatabaseFault: the database failed; `look`, then run another round.
         """
         if self._doorbell.take_hint():
-            self._lookout.look()
+            self._lookout.look(tasks=self._doorbell.take_tasks())
         begun = self._clock.now()
         self._lookout.update(begun)
         ended = self._collect()

@@ -11,13 +11,16 @@ class Doorbell:
     def __init__(self) -> None:
         self._rung = threading.Event()
         self._hinted = threading.Event()
+        self._of_tasks = threading.Event()
 
     def ring(self) -> None:
         """Wake the dispatcher: something ended here."""
         self._rung.set()
 
-    def hint(self) -> None:
-        """Wake the dispatcher: there may be new work in the database."""
+    def hint(self, *, tasks: bool = True) -> None:
+        """Wake the dispatcher: there may be new work in the database; without `tasks`, no activities."""
+        if tasks:
+            self._of_tasks.set()
         self._hinted.set()
         self._rung.set()
 
@@ -31,4 +34,11 @@ class Doorbell:
         if not self._hinted.is_set():
             return False
         self._hinted.clear()
+        return True
+
+    def take_tasks(self) -> bool:
+        """Tell whether a hint since the last call may have been of activities."""
+        if not self._of_tasks.is_set():
+            return False
+        self._of_tasks.clear()
         return True

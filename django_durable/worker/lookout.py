@@ -31,9 +31,10 @@ class Lookout:
         self._due_known = False
         self._asked: datetime | None = None
 
-    def look(self) -> None:
-        """Look at everything: there was a hint, or a reason to distrust what is known."""
-        self.inbox = self.tasks = True
+    def look(self, *, tasks: bool = True) -> None:
+        """Look at everything: there was a hint, or a reason to distrust what is known. At `tasks` only if told so."""
+        self.inbox = True
+        self.tasks |= tasks
         self._due_known = False
 
     def update(self, now: datetime) -> None:

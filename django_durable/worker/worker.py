@@ -151,7 +151,7 @@ class Worker:
 
     def _take_hint(self, hint: Hint) -> None:
         if hint.work:
-            self._doorbell.hint()
+            self._doorbell.hint(tasks=hint.tasks)
 
     def _register(self) -> None:
         if missing := connections.missing_tables(self.options.using, TABLES):

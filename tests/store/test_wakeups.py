@@ -205,10 +205,43 @@ def test_one_notification_tells_of_a_whole_batch_and_of_many_as_anything(listen)
     listener = listen().ready()
     with write_transaction(USING):
         wakeups.notify(USING, instances=range(1, 101))
-    listener.wait_for(lambda hint: hint == Hint(work=False, instances=frozenset(range(1, 101))))
+    listener.wait_for(lambda hint: hint == Hint(work=False, tasks=False, instances=frozenset(range(1, 101))))
     with write_transaction(USING):
         wakeups.notify(USING, work=True, instances=range(10_000))
     listener.wait_for(lambda hint: hint == Hint(work=True, instances=None))
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_start_says_that_there_are_no_tasks_and_whatever_else_there_is_says_nothing_of_the_kind(listen):
+    listener = listen().ready()
+    start("order-7")
+    listener.wait_for(lambda hint: hint == Hint(work=True, tasks=False, instances=frozenset()))
+    with write_transaction(USING):
+        wakeups.notify(USING, work=True, messages=True)
+    listener.wait_for(lambda hint: hint == Hint(work=True, tasks=True, instances=frozenset()))
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_hub_of_one_channel_hears_nothing_of_the_other(listen):
+    heard = []
+    changed = threading.Event()
+
+    def hear(hint):
+        heard.append(hint)
+        changed.set()
+
+    work = Hub.of(USING, wakeups.WORK).subscribe(hear)
+    try:
+        assert changed.wait(PATIENCE)
+        heard.clear()
+        changed.clear()
+        with write_transaction(USING):
+            wakeups.notify(USING, instances=[7])
+        start("order-7")
+        assert changed.wait(PATIENCE)
+        assert heard == [Hint(work=True, tasks=False, instances=frozenset())]
+    finally:
+        work.close()
 
 
 @pytest.mark.only_on("postgresql")
@@ -232,4 +265,4 @@ def test_a_turn_that_leaves_work_to_nobody_else_tells_nobody(monkeypatch):
     told = []
     monkeypatch.setattr("django_durable.store.turns.notify", lambda using, **others: told.append(others))
     running("order-7", task(), eager=frozenset([2]), keep_lease=True)
-    assert told == [{"work": False, "instances": []}]
+    assert told == [{"work": False, "messages": False, "instances": []}]

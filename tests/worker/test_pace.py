@@ -13,10 +13,10 @@ from django_durable.registry import Registry
 from django_durable.store import claims
 from django_durable.store.records import ClaimedInstance
 from django_durable.testing.clock import StandingClock
+from django_durable.worker.doorbell import Doorbell
 from django_durable.worker.eager import choose_eager
 from django_durable.worker.hot import Place
 from django_durable.worker.lookout import ASK_EVERY, Lookout
-from django_durable.worker.pool import InlineExecutor
 from django_durable.worker.turns import Turn
 from django_durable.worker.worker import Worker
 
@@ -72,6 +72,21 @@ def test_it_asks_what_is_due_once_after_a_hint() -> None:
     lookout.look()
     assert lookout.asks(NOW, busy=False)
     assert not lookout.asks(NOW, busy=False)
+
+
+def test_a_hint_of_messages_is_no_reason_to_look_for_tasks() -> None:
+    lookout, doorbell = looked(), Doorbell()
+    doorbell.hint(tasks=False)
+    assert doorbell.take_hint()
+    lookout.look(tasks=doorbell.take_tasks())
+    assert (lookout.inbox, lookout.tasks) == (True, False)
+
+    doorbell.hint()
+    doorbell.hint(tasks=False)
+    assert doorbell.take_hint()
+    lookout.look(tasks=doorbell.take_tasks())
+    assert lookout.tasks
+    assert not doorbell.take_tasks()
 
 
 def test_a_busy_dispatcher_asks_what_is_due_now_and_then() -> None:
@@ -136,11 +151,13 @@ def test_what_becomes_due_while_a_round_looks_is_found_by_the_next(monkeypatch: 
         yield ctx.wait_for_event("never")
 
     clock = StandingClock(datetime.now(UTC))
-    worker = Worker(registry, clock=clock)
-    executor = InlineExecutor(worker._activity_runner(), clock=clock)
-    dispatcher = worker._dispatcher(executor, POLL)
+    worker = Worker(registry, clock=clock, poll_interval=POLL)
+    worker.drain()
+    dispatcher = worker._inline
+    assert dispatcher is not None
     for number, due in ((1, timedelta(seconds=1)), (2, timedelta(seconds=1, milliseconds=5))):
         start(registry, "waits", instance_id=f"order-{number}", start_at=clock.now() + due)
+    dispatcher.look()
     while dispatcher.step():
         pass
     assert dispatcher.seconds_to_sleep() == 1
@@ -157,5 +174,5 @@ def test_what_becomes_due_while_a_round_looks_is_found_by_the_next(monkeypatch: 
     assert [status(f"order-{number}") for number in (1, 2)] == ["Running", "Pending"]
     while dispatcher.step() or not dispatcher.seconds_to_sleep():
         pass
-    dispatcher.close()
+    worker.close()
     assert status("order-2") == "Running"

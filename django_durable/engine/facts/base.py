@@ -7,13 +7,17 @@ differ from their defaults, `None` when there are none). Each class declares whi
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
 from ..failures import Failure
 
 Payload = str
 """JSON text."""
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Columns(NamedTuple):
@@ -48,9 +52,8 @@ class Fact:
         """Return this fact as row columns; `events.fact_from_columns` is the inverse."""
         name_field, source_field, payload_field, rest = layout_of(type(self))
         data = None
-        if rest:
-            left = {key: value for key, default in rest if (value := getattr(self, key)) != default}
-            data = json.dumps(left, separators=(",", ":"), ensure_ascii=False) if left else None
+        if rest is not None and (values := rest.read(self)) != rest.defaults:
+            data = _encode(rest.told(values))
         payload = getattr(self, payload_field) if payload_field else None
         return Columns(
             type(self).__name__,
@@ -61,13 +64,26 @@ class Fact:
         )
 
 
+class Rest(NamedTuple):
+    """The attributes of a fact class that have no column of their own; `read` gives all their values at once."""
+
+    names: tuple[str, ...]
+    defaults: tuple[Any, ...]
+    read: Callable[[Fact], tuple[Any, ...]]
+
+    def told(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """Return those that differ from their defaults."""
+        each = zip(self.names, values, self.defaults, strict=True)
+        return {name: value for name, value, default in each if value != default}
+
+
 class Layout(NamedTuple):
-    """Which attribute of a fact class fills which column; `rest` are the others with their defaults."""
+    """Which attribute of a fact class fills which column; `rest` are the others."""
 
     name: str | None
     source: str | None
     payload: str | None
-    rest: tuple[tuple[str, Any], ...]
+    rest: Rest | None
 
 
 _layouts: dict[type[Fact], Layout] = {}
@@ -82,12 +98,19 @@ def layout_of(cls: type[Fact]) -> Layout:
 
 def _layout(cls: type[Fact]) -> Layout:
     placed = (cls.name_field, cls.source_field, cls.payload_field)
-    rest = tuple(
-        (each.name, {} if each.default_factory is dict else each.default)
-        for each in fields(cls)  # type: ignore[arg-type]  # every subclass is a dataclass, the base is none
-        if each.name not in placed
-    )
-    return Layout(*placed, rest)
+    # Every subclass is a dataclass, the base is none.
+    left = [each for each in fields(cls) if each.name not in placed]  # type: ignore[arg-type]
+    names = tuple(each.name for each in left)
+    defaults: tuple[Any, ...] = tuple({} if each.default_factory is dict else each.default for each in left)
+    return Layout(*placed, Rest(names, defaults, _reader(names)) if left else None)
+
+
+def _reader(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what reads attributes as a tuple, also where it is only one."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    one = attrgetter(*names)
+    return lambda thing: (one(thing),)
 
 
 def failure_to_payload(failure: Failure) -> Payload:
