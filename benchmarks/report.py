@@ -66,14 +66,14 @@ def _failed(found: Kept) -> dict[tuple[str, str, str, int], str]:
             f" ({len(each['failures'])} of {len(each['failures']) + len(each['runs'])} failed)"
         )
         for each in found["figures"]
-        if each["failures"]
+        if each.get("failures")
     }
 
 
 def _settings(found: Kept) -> str:
     """Say at which of its settings each peer ran, and why runs failed."""
     rows = [("Database", "workload", "peer", "chosen concurrency", "tried")]
-    for each in (each for each in found["settings"] if each["tried"]):
+    for each in (each for each in found.get("settings", ()) if each["tried"]):
         figures = (
             f"{setting}: {'failed' if value is None else f'{value:,.1f}'}" for setting, value in each["tried"].items()
         )
@@ -81,7 +81,9 @@ def _settings(found: Kept) -> str:
         rows.append((*place, str(each["concurrency"]), ", ".join(figures)))
     said = ["Each peer ran at the setting that a calibration found best, in activities/s or, for latency, ms:", ""]
     said += [_table(rows)]
-    reasons = sorted({(NAMES[each["contestant"]], reason) for each in found["figures"] for reason in each["failures"]})
+    reasons = sorted(
+        {(NAMES[each["contestant"]], reason) for each in found["figures"] for reason in each.get("failures", ())}
+    )
     if reasons:
         said += ["", "Runs that failed:", "", *(f"- {name}: `{reason}`" for name, reason in reasons)]
     return "\n".join(said)
