@@ -72,6 +72,9 @@ SPECTACULAR_SETTINGS = {"TITLE": "Meridian's workflows", "VERSION": "1"}
 PAYMENT_SECONDS = float(os.environ.get("PAYMENT_SECONDS", "0"))
 """How long the payment provider takes. `make serve` slows it down, so that there is something to watch."""
 
+WORD_SECONDS = float(os.environ.get("WORD_SECONDS", "0"))
+"""How long the guide takes for a word; `make serve` lets it speak as fast as people read."""
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

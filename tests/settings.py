@@ -18,6 +18,7 @@ from example_project.settings import (  # noqa: F401 - Django reads them here
     TEMPLATES,
     TIME_ZONE,
     USE_TZ,
+    WORD_SECONDS,
 )
 from tests.databases import VARIABLE, settings_from_url
 

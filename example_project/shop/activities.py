@@ -6,17 +6,20 @@ others happen at least once and are written so that a second time does no harm.
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Count, F, Sum, Value
 
-from django_durable import ActivityContext, RetryPolicy, activity
+from django_durable import ActivityContext, Provided, RetryPolicy, StreamWriter, activity
 
 from . import catalogue, outside
+from .guide import story_of
 from .models import ChatMessage, Conversation, DailyReport, ImportRun, Order, Poster, RejectedRow, SupplierQuote
 
 # The import.
@@ -162,6 +165,24 @@ def answer(conversation_id: int, question: str) -> str:
     )
     ChatMessage.objects.create(conversation_id=conversation_id, from_shop=True, text=text)
     return text
+
+
+# The guide.
+
+
+@activity
+def compose_story(poster_id: int) -> list[str]:
+    """Return the words of what there is to tell about a city."""
+    return story_of(Poster.objects.get(pk=poster_id)).split()
+
+
+@activity
+def tell_story(words: list[str], story: StreamWriter[str] = Provided) -> int:
+    """Tell the words one by one, going on where an attempt was cut off, and return how many there were."""
+    for word in words[story.sent() :]:
+        story.send(f"{word} ")
+        time.sleep(settings.WORD_SECONDS)
+    return len(words)
 
 
 @activity(atomic=True)

@@ -5,6 +5,7 @@ Each business row and the start of its orchestration commit together, or not at 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 
 from django.contrib.auth.models import User
@@ -15,7 +16,7 @@ from django_durable.client import client
 
 from . import catalogue
 from .models import ChatMessage, Conversation, ImportRun, Order, Poster
-from .workflows import Approval, checkout, import_catalogue, nightly_report, price_check, support_chat
+from .workflows import Approval, checkout, guide, import_catalogue, nightly_report, price_check, support_chat
 
 
 @transaction.atomic
@@ -74,6 +75,20 @@ def say(conversation: Conversation, text: str) -> None:
     """Add a customer's message to a conversation and queue it for an answer."""
     ChatMessage.objects.create(conversation=conversation, from_shop=False, text=text)
     client.enqueue_event(conversation.instance_id, "messages", text)
+
+
+def guide_of(customer: User, poster: Poster) -> str:
+    """Return the id of the instance that tells a customer about a poster's city."""
+    return f"guide-{customer.pk}-{poster.pk}"
+
+
+@transaction.atomic
+def tell_about(customer: User, poster: Poster) -> None:
+    """Tell a customer about a poster's city, from the beginning; a story that is being told goes on."""
+    instance_id = guide_of(customer, poster)
+    with suppress(InstanceNotFound, IllegalTransition):
+        client.delete_instance(instance_id)
+    guide.start(poster_id=poster.pk, instance_id=instance_id)
 
 
 def check_prices(poster: Poster) -> str:

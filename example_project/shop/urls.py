@@ -10,6 +10,7 @@ app_name = "shop"
 urlpatterns = [
     path("", posters.index, name="index"),
     path("posters/<int:pk>.svg", posters.poster_image, name="poster_image"),
+    path("posters/<int:pk>/guide/", posters.guide, name="guide"),
     path("orders/", orders.orders, name="orders"),
     path("orders/<int:pk>/", orders.order, name="order"),
     path("orders/<int:pk>/cancel/", orders.cancel_order, name="cancel_order"),

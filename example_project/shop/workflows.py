@@ -9,7 +9,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django_durable import ActivityError, CancelledError, OrchestrationContext, PromiseExpired, orchestration
+from django_durable import (
+    ActivityError,
+    CancelledError,
+    OrchestrationContext,
+    PromiseExpired,
+    Provided,
+    StreamWriter,
+    orchestration,
+)
 
 from .activities import (
     Catalogue,
@@ -20,6 +28,7 @@ from .activities import (
     cancel_order,
     charge,
     close_conversation,
+    compose_story,
     count_rows,
     discard_import,
     import_chunk,
@@ -30,6 +39,7 @@ from .activities import (
     report_sales,
     reserve_stock,
     ship,
+    tell_story,
 )
 from .models import Continent
 from .outside import SUPPLIERS
@@ -172,6 +182,19 @@ def answer_message(ctx: OrchestrationContext, conversation_id: int, question: st
     """Answer one message, and show how many were."""
     ctx.set_kv_value("last_answer", (yield ctx.schedule_activity(answer, conversation_id, question)))
     ctx.set_kv_value("answered", (ctx.get_kv_value("answered") or 0) + 1)
+
+
+@orchestration
+def guide(ctx: OrchestrationContext, poster_id: int, story: StreamWriter[str] = Provided) -> Steps[int]:
+    """Tell a customer about a city, word by word.
+
+    Shows: a stream that a page follows. The words are composed once and recorded; a worker that dies while it tells
+    them leaves off at a word, and the next one goes on with the one after it.
+    """
+    words = yield ctx.schedule_activity(compose_story, poster_id)
+    told = yield ctx.schedule_activity(tell_story, words)
+    yield story.close()
+    return told
 
 
 @orchestration

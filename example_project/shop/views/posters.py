@@ -1,18 +1,25 @@
-"""What is on sale: for everybody."""
+"""What is on sale, for everybody, and what the guide tells customers about it."""
 
 from __future__ import annotations
 
+from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from django_durable.client import client
+
+from .. import services
 from ..artwork import drawing
 from ..forms import SearchForm
 from ..models import Poster
+from ..watching import status_of
 
 POSTERS_PER_PAGE = 24
+LONGEST_STORY = 1000
+"""Words of a story that a page has at first; what follows comes by the stream."""
 
 
 @require_safe
@@ -31,3 +38,17 @@ def poster_image(request: HttpRequest, pk: int) -> HttpResponse:
     """Draw a poster."""
     poster = get_object_or_404(Poster, pk=pk, published=True)
     return render(request, "shop/poster.svg", drawing(poster), content_type="image/svg+xml")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def guide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what a customer was told about a city so far, or begin to tell."""
+    poster = get_object_or_404(Poster, pk=pk, published=True)
+    if request.method == "POST":
+        services.tell_about(request.user, poster)
+        return redirect("shop:guide", pk)
+    instance_id = services.guide_of(request.user, poster)
+    status = status_of(instance_id)
+    page = client.read_stream(instance_id, "story", limit=LONGEST_STORY) if status else None
+    return render(request, "shop/guide.html", {"poster": poster, "status": status, "page": page})

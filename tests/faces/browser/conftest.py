@@ -47,7 +47,9 @@ def site(browser: object, database_environment, django_db_blocker, tmp_path_fact
             patch.setitem(connection.settings_dict["OPTIONS"], "transaction_mode", "IMMEDIATE")
             connection.close()
         stock_up()
-        opened = Site(tmp_path_factory.mktemp("site"), database_environment | {"PAYMENT_SECONDS": "1"})
+        opened = Site(
+            tmp_path_factory.mktemp("site"), database_environment | {"PAYMENT_SECONDS": "1", "WORD_SECONDS": "0.15"}
+        )
         try:
             yield opened
         finally:

@@ -19,13 +19,13 @@ class Site:
     """The shop at `url`. Its worker is `worker`."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        self._environment = {**environment, "DJANGO_SETTINGS_MODULE": "example_project.settings"}
+        self.environment = {**environment, "DJANGO_SETTINGS_MODULE": "example_project.settings"}
         self._log = directory / "site.log"
         with socket.create_server(("127.0.0.1", 0)) as found:
             self._port = found.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         self.start_server()
-        self.worker = WorkerProcess("browser", ["--worker-id", "browser"], self._environment, directory / "worker.log")
+        self.worker = self.new_worker("browser", directory / "worker.log")
         self.wait_until_answering()
         self.worker.wait_until_started()
 
@@ -35,10 +35,14 @@ class Site:
             self._server = subprocess.Popen(
                 [*command, "example_project.asgi:application"],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
             )
+
+    def new_worker(self, name: str, log: Path) -> WorkerProcess:
+        """Start a worker: one process, so that it is the one that is killed or hangs."""
+        return WorkerProcess(name, ["--worker-id", name, "--no-reload"], self.environment, log)
 
     def stop_server(self) -> None:
         self._server.terminate()

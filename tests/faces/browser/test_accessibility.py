@@ -28,7 +28,9 @@ def addresses(site) -> dict[str, str]:
     order = services.place_order(customer, Poster.objects.filter(published=True)[0])
     services.ask(customer, "Istanbul?")
     failed = services.place_order(customer, Poster.objects.filter(published=True)[1], quantity=20_000)
-    for each in (order.instance_id, failed.instance_id):
+    poster = order.poster
+    services.tell_about(customer, poster)
+    for each in (order.instance_id, failed.instance_id, services.guide_of(customer, poster)):
         until(lambda each=each: client.get_status(each).finished, each)
     until(lambda: (client.get_status(run.instance_id).custom_status or {}).get("progress") == 1, "the import")
     keys = dict(Instance.objects.values_list("instance_id", "pk"))
@@ -46,6 +48,7 @@ def addresses(site) -> dict[str, str]:
         "orders": "/orders/",
         "order": order.get_absolute_url(),
         "support": "/support/",
+        "guide": f"/posters/{poster.pk}/guide/",
         "imports": "/imports/",
         "import": run.get_absolute_url(),
         "log in": "/accounts/login/",
@@ -61,7 +64,7 @@ def addresses(site) -> dict[str, str]:
 
 
 VISITS = {
-    "customer": ["shop", "orders", "order", "support"],
+    "customer": ["shop", "orders", "order", "support", "guide"],
     "staff": ["imports", "import"],
     None: ["log in"],
     "admin": [

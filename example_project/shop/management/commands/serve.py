@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
     def start(self, command: list[str]) -> subprocess.Popen[bytes]:
         """Start a process that Ctrl-C does not reach: this one tells it once, and a second signal would hurry it."""
-        environment = {"PAYMENT_SECONDS": "2", **os.environ}
+        environment = {"PAYMENT_SECONDS": "2", "WORD_SECONDS": "0.15", **os.environ}
         return subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, start_new_session=True)
 
     def welcome(self, address: str) -> None:
