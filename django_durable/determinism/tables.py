@@ -115,7 +115,7 @@ METHODS = frozenset(
 )  # fmt: skip
 """Methods of models, managers, query sets, paths and loops, whatever they are called on."""
 
-STEPS = frozenset({"run"})
+STEPS = frozenset({"run", "stream"})
 """Methods of ctx whose argument is a local step, which may do anything."""
 
 BUILTINS = frozenset({"open", "input", "hash", "id"})

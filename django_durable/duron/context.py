@@ -11,7 +11,7 @@ from ..engine.context import OrchestrationContext
 from ..engine.errors import PromiseSettled
 from ..engine.futures import DurableFuture
 from ..engine.generated import Generated
-from ..engine.ports import Port
+from ..engine.ports import Port, provided
 from .effects import effect
 
 
@@ -58,7 +58,7 @@ class Context:
 
     def provided(self, ports: Iterable[Port]) -> dict[str, Any]:
         """Return the streams and signals of parameters that are provided."""
-        return self._ctx._program.provided(ports)
+        return provided(self._ctx._program, ports)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ctx, name)

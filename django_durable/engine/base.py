@@ -29,12 +29,12 @@ from .futures import AllFuture, DurableFuture, RaceFuture
 from .keyvalues import KeyValues
 from .loop import OrchestrationLoop, OrchestrationTask
 from .outstanding import Outstanding
-from .ports import Port
+from .ports import provided
 from .program import ActivityCallee, Environment, OrchestrationCallee
 from .signals import Signal, SignalState
 from .spans import SpanBook, formatted
 from .steps import LocalStep
-from .streams import Stream, Streams, StreamWriter, follow
+from .streams import Streams, follow
 from .tracing import ERROR, LEVELS
 
 if TYPE_CHECKING:
@@ -281,18 +281,7 @@ class BaseProgram(ABC):
     def call_arguments(self, payload: Payload) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of the author's function besides ctx: those of the payload, and what is provided."""
         args, kwargs = self.definition.decode_call(payload)
-        return args, kwargs | self.provided(self.definition.ports)
-
-    def provided(self, ports: Iterable[Port]) -> dict[str, Any]:
-        """Return what stands in for parameters that are provided, by name."""
-        return {
-            port.name: self.signal(port.name, port.type, port.policy)
-            if port.kind is Signal
-            else StreamWriter(self, port.name)
-            if port.kind is StreamWriter
-            else Stream(self, port.name, port.type)
-            for port in ports
-        }
+        return args, kwargs | provided(self, self.definition.ports)
 
     def signal(self, name: str, type: Any, policy: str) -> Signal[Any]:
         """Return the signal of a name, of which the code is told from now on."""

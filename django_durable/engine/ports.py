@@ -9,13 +9,16 @@ The parameter's name is the name of the stream; what stands in the brackets is t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from .errors import InvalidArgument
 from .signals import LATCH, POLICIES, Signal
 from .streams import Stream, StreamWriter
+
+if TYPE_CHECKING:
+    from .base import BaseProgram
 
 KINDS = (Stream, StreamWriter, Signal)
 
@@ -82,3 +85,15 @@ def _port(function: Callable[..., Any], name: str, hint: Any, marker: Marker) ->
         )
     arguments = get_args(hint)
     return Port(name, kind, arguments[0] if arguments else Any, marker.policy)
+
+
+def provided(program: BaseProgram, ports: Iterable[Port]) -> dict[str, Any]:
+    """Return what stands in a program for parameters that are provided, by name."""
+    return {
+        port.name: program.signal(port.name, port.type, port.policy)
+        if port.kind is Signal
+        else StreamWriter(program, port.name)
+        if port.kind is StreamWriter
+        else Stream(program, port.name, port.type)
+        for port in ports
+    }

@@ -74,6 +74,11 @@ def current(using: str) -> object:
     return connections[using].connection
 
 
+def in_transaction(using: str) -> bool:
+    """Tell whether this thread is inside an atomic block."""
+    return bool(connections[using].in_atomic_block)
+
+
 def discard(using: str) -> None:
     """Close this thread's connection after an error, so that the next statement opens a new one."""
     connection = connections[using]

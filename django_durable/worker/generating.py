@@ -27,6 +27,12 @@ ROOM_SECONDS = 0.05
 """How often a generator that waits for room looks whether it shall stop."""
 
 
+_IN_TRANSACTION = (
+    "The generator yielded inside transaction.atomic(). A partial result is stored at once, in another transaction, "
+    "and would stay if this one rolled back. Yield after the block."
+)
+
+
 class Unstored(Exception):
     """The database failed while partial results were read or written; the generator is not at fault."""
 
@@ -75,13 +81,15 @@ class Generating:
         return self._state
 
     def _drive(self, generator: Generator[Any, Any, Any]) -> None:
-        sent = None
+        sent, inside = None, connections.in_transaction(self._using)
         try:
             while True:
                 try:
                     partial = generator.send(sent)
                 except StopIteration as stop:
                     return _refuse_result(stop.value)
+                if not inside and connections.in_transaction(self._using):
+                    raise InvalidArgument(_IN_TRANSACTION)
                 sent = self._take(partial)
                 if self._buffer is not None and self._buffer.at_once:
                     self._store()

@@ -11,15 +11,29 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import pytest
+from django.db import OperationalError, transaction
 
 from django_durable import Reducer, RetryPolicy
 from django_durable.client import client
 from django_durable.models import ActivityTask, HistoryEvent, Stream, StreamItem
 from django_durable.registry import Registry
 from django_durable.store import streams
+from django_durable.testing.clock import FakeClock
 from django_durable.worker import partials
 
-from .support import PATIENCE, failure, output, run_to_idle, running, start, status, wait_for_status, wait_until
+from .support import (
+    PATIENCE,
+    drained,
+    failure,
+    output,
+    run_to_idle,
+    running,
+    start,
+    status,
+    tasks,
+    wait_for_status,
+    wait_until,
+)
 
 pytestmark = pytest.mark.usefixtures("durable_db")
 
@@ -218,3 +232,62 @@ def test_a_worker_that_stops_stores_what_was_yielded_and_the_next_goes_on(regist
     run_to_idle(registry)
     assert output(instance) == 17
     assert seen == [0, 7]
+
+
+def test_a_database_that_fails_for_a_while_loses_no_partial_result(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, append, called = [OperationalError("gone")] * 3, streams.append_from_activity, []
+
+    def failing(*args: Any, **options: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return append(*args, **options)
+
+    async def it(total: Total) -> AsyncGenerator[int, int]:
+        called.append(total)
+        for _ in range(total, 20):
+            yield 1
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(partials.streams, "append_from_activity", failing)
+    instance = start(registry, counting(registry, it))
+    counts = run_to_idle(registry)
+    assert output(instance) == 20
+    assert stored(instance) == 20
+    assert (called, counts["database_errors"]) == ([0], 3)
+
+
+def test_where_the_last_partial_results_cannot_be_stored_the_attempt_does_not_count(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, append = [OperationalError("gone")] * 2, streams.append_from_activity
+
+    def failing(*args: Any, **options: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return append(*args, **options)
+
+    def it(ctx: Any, total: Total) -> Iterator[int]:
+        assert ctx.attempt == 1
+        yield 1
+
+    monkeypatch.setattr(partials.streams, "append_from_activity", failing)
+    clock = FakeClock()
+    instance = start(registry, counting(registry, it))
+    worker = drained(registry, clock)
+    assert (tasks(instance)[0].attempt, stored(instance)) == (1, 0)
+    clock.advance(timedelta(minutes=1))
+    worker.drain()
+    assert output(instance) == 1
+
+
+def test_a_yield_inside_a_transaction_is_refused(registry: Registry) -> None:
+    def it(total: Total) -> Iterator[int]:
+        with transaction.atomic():
+            yield 1
+
+    instance = start(registry, counting(registry, it))
+    run_to_idle(registry)
+    assert "yielded inside transaction.atomic()" in failure(instance)["message"]
+    assert stored(instance) == 0
