@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import commands
-from .errors import InvalidArgument
+from .errors import InvalidArgument, StreamClosed
 from .program import ActivityCallee, StepCallee
 from .streams import Stream
 
@@ -27,6 +27,12 @@ class Partials(Stream[P]):
     def __init__(self, program: BaseProgram, name: str, type: Any, result: DurableFuture[Any]) -> None:
         super().__init__(program, name, type)
         self._result = result
+
+    async def __anext__(self) -> P:
+        try:
+            return await Stream.__anext__(self)
+        except StreamClosed:
+            raise self._closing() from None
 
     def _closing(self) -> BaseException:
         done = self._result.done() and not self._result.cancelled()

@@ -30,7 +30,7 @@ from .facts.streams import (
     StreamSubscribed,
 )
 from .failures import text_of
-from .readable import Readable
+from .readable import Readable, end_of
 from .signals import SignalState
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Stream(Readable[T]):
         state = self._state
         while not state.unread:
             if state.ended:
-                raise StopAsyncIteration if state.reason is None else self._closing()
+                raise end_of(self.name, state.position, state.reason)
             await self._fetch(READ, Nothing(), ITEMS_AT_ONCE)
         return self._decoded(state.unread.popleft())
 

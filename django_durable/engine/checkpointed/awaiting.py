@@ -16,7 +16,7 @@ from functools import cache
 from types import CodeType, CoroutineType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .. import readable, signals, streams
+from .. import generated, readable, signals, streams
 from ..checkpoint import CompiledFunction, compile_function
 from ..errors import NotCompilable, NotRegistered
 from ..loop import delay_ms
@@ -25,7 +25,7 @@ from ..pauses import Pause, PauseForEventException, current_program, future_of
 if TYPE_CHECKING:
     from ..base import BaseProgram
 
-_MODULES: tuple[ModuleType, ...] = (locks, queues, taskgroups, tasks, timeouts, readable, signals, streams)
+_MODULES: tuple[ModuleType, ...] = (locks, queues, taskgroups, tasks, timeouts, readable, signals, streams, generated)
 _NAMES = frozenset({__name__, *(module.__name__ for module in _MODULES)})
 
 
