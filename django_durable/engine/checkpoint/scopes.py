@@ -36,6 +36,8 @@ def scope_of(source: Source) -> Scope:
         for symbol in table.get_symbols()
         if symbol.is_local() and not symbol.is_declared_global()
     )
+    comprehended = _comprehended(source.tree)
+    own = [name for name in own if name not in comprehended]
     return Scope(
         tuple(name for name in own if name not in captured),
         tuple(name for name in own if name in captured),
@@ -55,6 +57,32 @@ def _awaiting(function: ast.AsyncFunctionDef) -> Iterator[ast.AST]:
         for part in parts(statement):
             if isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp) and suspends(part):
                 yield part
+
+
+def _comprehended(function: ast.AsyncFunctionDef) -> set[str]:
+    """Return the names that comprehensions bind and nothing else: since Python 3.12 they count as the function's."""
+    found = [part for statement in function.body for part in parts(statement)]
+    targets = [part.target for part in found if isinstance(part, ast.comprehension)]
+    inside = {id(name): name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    bound = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    bound.update(name for part in found if id(part) not in inside for name in _bound_by(part))
+    return {*inside.values()} - bound
+
+
+def _bound_by(part: ast.AST) -> Iterator[str]:
+    match part:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+        case ast.alias(name=name, asname=None):
+            yield name.partition(".")[0]
+        case ast.alias(asname=str(name)):
+            yield name
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -248,3 +249,28 @@ def test_tokens_stand_for_what_is_not_written():
     with pytest.raises(StopIteration) as stop:
         again.send(None)
     assert stop.value.value is part
+
+
+async def keeps_a_partial_of_itself():
+    def told(what):
+        return what, again is kept[0]
+
+    again = functools.partial(told, "again")
+    kept = (again,)
+    await tick()
+    return again(), kept[0]()
+
+
+def test_a_partial_may_be_called_with_what_it_is_in():
+    assert both(keeps_a_partial_of_itself).result == (("again", True), ("again", True))
+
+
+async def comprehends(found):
+    for n in found:
+        await tick([each for each in found if each != n])
+    return [await tick(other) for other in found]
+
+
+def test_what_only_a_comprehension_binds_is_no_variable_on_any_version_of_python():
+    scope = compile_function(comprehends).template.scope
+    assert {*scope.plain, *scope.shared} == {"found", "n"}

@@ -252,11 +252,14 @@ class Methods(Kind):
 
 class Partials(Kind):
     tag = "partial"
+    fills = True
 
     def dump(self, writer: Writer, value: functools.partial[Any]) -> list[Data]:
         return [writer.ref(value.func), writer.ref(value.args), writer.ref(value.keywords)]
 
     def make(self, reader: Reader, *row: Any) -> Any:
-        with reader.whole():
-            function, arguments, keywords = (reader.get(item) for item in row)
-        return functools.partial(function, *arguments, **keywords)
+        return functools.partial(print)
+
+    def fill(self, reader: Reader, made: Any, *row: Any) -> None:
+        # Not filled at once: what is called may share a variable that this is in.
+        made.__setstate__((*(reader.get(item) for item in row), None))
