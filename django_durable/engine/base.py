@@ -351,6 +351,10 @@ class BaseProgram(ABC):
         }
         self.environment.trace(level, message, args, fields)
 
+    def run_by_task(self, coro: Any) -> Any:
+        """Return what a task runs that the code makes of a coroutine."""
+        return coro
+
     def report(self, message: str, error: BaseException) -> None:
         """Log an error that the author's code left to itself: of a task nobody awaits, of a callback."""
         self.trace(ERROR, "%s: %s", (message, Failure.of(error).traceback))

@@ -50,6 +50,9 @@ class LoopHost(Protocol):
     def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
         """Return the future of a durable timer."""
 
+    def run_by_task(self, coro: Any) -> Any:
+        """Return what a task runs that is made of a coroutine."""
+
     def report(self, message: str, error: BaseException) -> None:
         """Tell of an error that no code of the author has seen."""
 
@@ -280,6 +283,8 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         if not asyncio.iscoroutine(coro):
             # What a verb returns is a future, and asyncio's own loops take coroutines only.
             coro = outcome_of(self.ensure_future(coro))
+        elif self._host is not None:
+            coro = self._host.run_by_task(coro)
         return OrchestrationTask(coro, loop=self, **options)
 
     def get_task_factory(self) -> None:

@@ -419,6 +419,9 @@ class LoopHost:
         self.timers.append((delay_ms, future))
         return future
 
+    def run_by_task(self, coro: Any) -> Any:
+        return coro
+
     def report(self, message: str, error: BaseException) -> None:
         self.reported.append(str(error))
 

@@ -56,12 +56,25 @@ def owns(name: str) -> bool:
 
 def find(name: str) -> CompiledFunction:
     """Return a function of asyncio or of this library by its name, compiled. Raises: NotRegistered."""
-    if name == _name(wait_for):
-        return _compile(wait_for)
-    for function in _functions().values():
+    for function in (sleep, wait_for, *_functions().values()):
         if _name(function) == name:
             return _compile(function)
     raise NotRegistered("durable function", name)
+
+
+def adapt_task(coro: Any, program: BaseProgram) -> Any:
+    """Return what a task runs that is made of a coroutine; it does the same, at its first step and not before."""
+    if type(coro) is not CoroutineType or inspect.getcoroutinestate(coro) != inspect.CORO_CREATED:
+        return coro
+    if coro.cr_code is asyncio.sleep.__code__:
+        return _compiled_twin(coro, sleep)
+    return _twin(coro, program) or coro
+
+
+async def sleep(delay: float, result: Any) -> Any:
+    """Do what `asyncio.sleep` does."""
+    await asyncio.sleep(delay)
+    return result
 
 
 async def wait_for(fut: Any, timeout: float | None) -> Any:

@@ -61,10 +61,17 @@ def callbacks_of(future: asyncio.Future[Any]) -> list[list[Any]]:
             if callback.__name__ != "_disown":  # The loop's own; it adds it to every task.
                 found.append([CALLS, owner, callback.__name__])
         elif (outer := outer_of(callback)) is not None:
-            found.append([AGAIN, outer])
+            # One that is done already, by another of its members, only takes notice.
+            found.append([CALLS, notice, context] if outer.done() else [AGAIN, outer])
         elif getattr(callback, "__qualname__", "") != "shield.<locals>._outer_done_callback":
             found.append([CALLS, callback, context])
     return found
+
+
+def notice(future: asyncio.Future[Any]) -> None:
+    """Take the error of a future as seen; called when it is done."""
+    if not future.cancelled():
+        future.exception()
 
 
 def outer_of(callback: Any) -> Any:

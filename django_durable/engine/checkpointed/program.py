@@ -32,6 +32,9 @@ class CheckpointedProgram(BaseProgram):
     def _main(self, ctx: OrchestrationContext, payload: Payload) -> Coroutine[Any, Any, Payload]:
         return Root.of_call(self, payload)
 
+    def run_by_task(self, coro: Any) -> Any:
+        return awaiting.adapt_task(coro, self)
+
     def checkpoint(self, recorded_at: datetime) -> Payload:
         return self.codec.seal(json.dumps(self._standing(recorded_at), separators=(",", ":")))
 

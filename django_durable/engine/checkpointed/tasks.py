@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextvars import Context
+from types import CoroutineType
 from typing import Any
 
-from ..errors import CheckpointDamaged
+from ..errors import CheckpointDamaged, Unstorable
 from ..loop import OrchestrationFuture, OrchestrationLoop, OrchestrationTask, outcome_of as awaiting
 from . import contexts
 from .coroutines import Resumed, Root
@@ -73,6 +74,9 @@ def _insides(coroutine: Any) -> list[Any]:
         return [ROOT, coroutine.frame]
     if getattr(coroutine, "cr_code", None) is awaiting.__code__:
         return [AWAITS, coroutine.cr_frame.f_locals["future"]]
+    if isinstance(coroutine, CoroutineType):
+        hint = f"Make {coroutine.__qualname__}() durable, too, so that its calls can be stored"
+        raise Unstorable("What a task runs", "", "a coroutine", hint)
     return [FRAME, coroutine]
 
 

@@ -1,4 +1,7 @@
-"""Runs random programs both ways. `python -m tests.engine.checkpoint.fuzzing 10000` reports what differs."""
+"""Runs random programs both ways. `python -m tests.engine.checkpoint.fuzzing 10000` reports what differs.
+
+For every ten of them, one orchestration with tasks is run as well; see `concurrency`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import warnings
 
 from django_durable.engine.checkpoint import compile_function
 
+from . import concurrency
 from .programs import program
 from .support import Outcome, World, run
 
@@ -45,6 +49,8 @@ def main(count: int, first: int = 0) -> int:
                 bad += 1
                 print(f"seed {seed}: {type(error).__name__}: {error}")  # noqa: T201
                 continue
+        if seed % 10 == 0:
+            bad += _tasks_differ(seed)
         suspensions += stored.suspensions
         failed += native.error is not None
         if not native.seen() == whole.seen() == stored.seen():
@@ -55,6 +61,17 @@ def main(count: int, first: int = 0) -> int:
         f"{time.monotonic() - started:.0f} s"
     )
     return bad
+
+
+def _tasks_differ(seed: int) -> bool:
+    try:
+        replayed, stored = concurrency.compared(seed)
+    except Exception as error:
+        print(f"seed {seed}, with tasks: {type(error).__name__}: {error}")  # noqa: T201
+        return True
+    if replayed != stored:
+        print(f"seed {seed}, with tasks: another history")  # noqa: T201
+    return replayed != stored
 
 
 if __name__ == "__main__":
