@@ -12,6 +12,7 @@ from django_durable.testing import assert_prefix_law, assert_replays
 from tests.conformance import (  # noqa: F401 - registers the code
     asyncio_stories,
     checkpoint_stories,
+    generator_stories,
     orchestrations,
     promise_stories,
     step_stories,

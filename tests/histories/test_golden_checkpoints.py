@@ -22,6 +22,7 @@ from django_durable.engine.program import Checkpoint, Past
 from django_durable.engine.replay import Execution
 from tests.conformance import (  # noqa: F401 - registers the code
     checkpoint_stories,
+    generator_stories,
     orchestrations,
     promise_stories,
     step_stories,
