@@ -24,20 +24,26 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, corrected to the database's where the two differ noticeably.
+    """The machine's clock; where the database has one, that which it shows, or nearly.
 
-    Leases are compared between workers, so their clocks must agree; the database is what all of them see.
+    Leases are compared between workers, so their clocks must agree; the database is what all of them see. From one
+    comparison to the next the time is measured, not read: a machine's clock that jumps meanwhile moves nothing.
     """
 
     def __init__(self) -> None:
-        self._offset = timedelta(0)
+        self._compared: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self._offset
+        if self._compared is None:
+            return datetime.now(UTC)
+        shown, at = self._compared
+        return shown + timedelta(seconds=self.monotonic() - at)
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def correct(self, database_now: datetime) -> None:
-        offset = database_now - datetime.now(UTC)
-        self._offset = offset if abs(offset) > TOLERANCE else timedelta(0)
+        now = self.now()
+        near = abs(database_now - now) <= TOLERANCE
+        if self._compared is None or not near:
+            self._compared = (now if near else database_now), self.monotonic()

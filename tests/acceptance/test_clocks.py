@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,33 @@ def test_a_lease_that_is_renewed_is_not_taken_over(apart, client, stage):
     check_finished(client, "it")
     assert stage.counts("it") == {"s0": 1}
     assert [each.stop() for each in apart] == [0, 0]
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+def test_a_clock_that_jumps_under_load_loses_and_doubles_nothing(minutes, workers, client, stage, effects, tmp_path):
+    """The clock of one of two workers; it jumps back, too, as one does that is set right."""
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    pair = [workers.start(variables={clocks.VARIABLE: str(clock)}, LEASE=2), workers.start(LEASE=2)]
+    for each in pair:
+        each.wait_until_started()
+    keys = [f"it-{number}" for number in range(80)]
+    for number, key in enumerate(keys):
+        client.start_orchestration(key, "acceptance.mixture", number)
+    for part, ahead in enumerate((minutes, 0, minutes)):
+        stage.wait_for_runs(100 * (part + 1))
+        _write_at_once(clock, str(ahead * MINUTES))
+    for number, key in enumerate(keys):
+        assert output_of(client, key)[0] == number
+    check_nothing_left()
+    assert effects.objects.count() == 2 * len(keys)
+    client.start_orchestration("next", "acceptance.chain", 2)
+    assert output_of(client, "next") == ["s0", "s1"]
+    assert [each.stop() for each in pair] == [0, 0]
+
+
+def _write_at_once(file: Path, text: str) -> None:
+    """So that whoever reads it meanwhile finds the old text or the new one."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
