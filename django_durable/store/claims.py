@@ -115,15 +115,27 @@ def _window(
         f"""
         SELECT id, runtime_status, COUNT(*) FROM (
             SELECT i.id, i.runtime_status, m.visible_at
-            FROM {sql.table(InboxMessage)} m JOIN {sql.table(Instance)} i ON i.id = m.instance_id
-            WHERE {sql.unheld(connection)} AND m.visible_at <= %s AND {_FREE} {unseen}
+            FROM {sql.table(InboxMessage)} m {_each_instance(connection, f"{_FREE} {unseen}")}
+            WHERE {sql.unheld(connection)} AND m.visible_at <= %s
             ORDER BY m.visible_at, m.instance_id LIMIT %s
         ) due
         GROUP BY id, runtime_status ORDER BY MIN(visible_at), id
         """,
-        [at, at, worker_id, *([sql.pack(_IDS, [(pk,) for pk in seen])] if seen else []), window],
+        [at, worker_id, *([sql.pack(_IDS, [(pk,) for pk in seen])] if seen else []), at, window],
     )
     return [Candidate(*row) for row in rows]
+
+
+def _each_instance(connection: BaseDatabaseWrapper, condition: str) -> str:
+    """Return the join of messages `m` with their instances `i`, one look-up for each message in turn.
+
+    PostgreSQL would plan for a third of all messages being visible, and merge with all instances that there are.
+    """
+    table = sql.table(Instance)
+    if connection.vendor != "postgresql":
+        return f"JOIN {table} i ON i.id = m.instance_id AND {condition}"
+    found = f"SELECT i.id, i.runtime_status FROM {table} i WHERE i.id = m.instance_id AND {condition} OFFSET 0"
+    return f"CROSS JOIN LATERAL ({found}) i"
 
 
 def _lease(

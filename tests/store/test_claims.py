@@ -352,6 +352,18 @@ def test_what_a_claim_reads_does_not_grow_with_finished_instances(many_finished,
         assert "SCAN i " not in f"{plan} ", plan
 
 
+@pytest.mark.only_on("postgresql")
+def test_a_claim_looks_up_the_instance_of_each_message_whatever_the_planner_would_rather(many_finished):
+    """A plan for any parameters expects a third of the messages to be visible, and would read all instances."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
+    with CaptureQueriesContext(connection) as captured:
+        assert len(claim_all(limit=10)) == 10
+    look, *_ = explained(captured)
+    assert "Nested Loop" in look, look
+    assert "django_durable_instance_pkey" in look, look
+
+
 # What a lease costs.
 
 
