@@ -127,6 +127,10 @@ def _told(play: Play) -> Iterator[None]:
         if not play.died:
             raise
         raise AssertionError(f"Killed at boundary {len(play.reached)}, {play.reached[-1]}: {error}") from error
+    except Exception as error:
+        if play.died:
+            error.add_note(f"The worker was killed at boundary {len(play.reached)}, {play.reached[-1]}.")
+        raise
 
 
 def _check_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
