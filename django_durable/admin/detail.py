@@ -22,7 +22,7 @@ from ..client.waiting import Waiting, waiting_for
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance
 from ..store.insight import Excerpt, ExecutionOutline, Relative
-from . import text, timeline, traced
+from . import streams, text, timeline, traced
 
 BOUNDS = Bounds()
 REFRESH_SECONDS = 3
@@ -106,7 +106,9 @@ def page_of(
     *,
     execution: int | None,
     before: int | None,
+    below: tuple[str, int] | None = None,
     payloads: bool,
+    reads: Callable[[str], bool],
     sees: Callable[[Relative], bool],
 ) -> dict[str, Any]:
     """Return the context of an instance's page.
@@ -114,7 +116,9 @@ def page_of(
     Args:
         execution: Number of the one to show, None for the current one.
         before: The table of events ends before this seq.
+        below: A stream, and the position before which its items are shown.
         payloads: Whether whoever looks may see payloads.
+        reads: Whether they may read a stream.
         sees: Whether whoever looks may see a member of its tree.
     """
     number = execution or instance.execution_number
@@ -168,6 +172,7 @@ def page_of(
             for each in survey.entries
         ],
         "queues": _queues(survey, payloads, now),
+        "streams": streams.lines_of(instance, below, reads=reads),
         "executions": [
             (each, text.pill(each.status), text.moment(each.started_at), _took(each.started_at, each.completed_at, now))
             for each in survey.executions

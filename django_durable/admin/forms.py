@@ -38,6 +38,27 @@ class QueueForm(forms.Form):
     )
 
 
+class ItemForm(forms.Form):
+    stream = forms.CharField(label=gettext_lazy("Stream"), max_length=255, widget=forms.TextInput(attrs={"size": 60}))
+    payload = JsonField(label=gettext_lazy("Item"), required=False, help_text=gettext_lazy("JSON; left empty, null."))
+
+
+class CloseForm(forms.Form):
+    stream = forms.CharField(label=gettext_lazy("Stream"), max_length=255, widget=forms.TextInput(attrs={"size": 60}))
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), required=False, max_length=1_000, widget=forms.TextInput(attrs={"size": 60}),
+        help_text=gettext_lazy("Left empty, all went well. Else whoever reads the stream is told this error."),
+    )  # fmt: skip
+
+
+class TrimForm(forms.Form):
+    stream = forms.CharField(label=gettext_lazy("Stream"), max_length=255, widget=forms.TextInput(attrs={"size": 60}))
+    keep = forms.IntegerField(
+        label=gettext_lazy("Keep the newest"), min_value=0, max_value=1_000_000_000,
+        help_text=gettext_lazy("How many items stay. What the code has yet to read always does."),
+    )  # fmt: skip
+
+
 class RetryForm(forms.Form):
     from_event = forms.IntegerField(
         label=gettext_lazy("From event"), required=False, min_value=1,

@@ -171,7 +171,9 @@ class InstanceAdmin(GuardedAdmin):
             instance,
             execution=_number(request.GET.get("execution")),
             before=_number(request.GET.get("before")),
+            below=_place(request),
             payloads=self.may(request, "payload", instance),
+            reads=lambda stream: self.may_read(request, instance, stream),
             sees=lambda relative: self.rules_allow(request, Right.VIEW, relative),
         )
         fitting = [each for each in OPERATIONS.values() if each.fits(instance)]
@@ -248,7 +250,9 @@ class InstanceAdmin(GuardedAdmin):
             try:
                 if not self.has_view_permission(request, instance):
                     raise InstanceNotFound(instance.instance_id)
-                if not self.may(request, operation.right, instance):
+                if not self.may(request, operation.right, instance) or (
+                    operation.right == "send" and not self.may_send(request, instance, given["stream"])
+                ):
                     errors.append(_("You may not do this to “%(key)s”.") % {"key": instance.instance_id})
                     continue
                 operation.run(client, instance.instance_id, given)
@@ -354,6 +358,12 @@ def _described(name: str) -> dict[str, Any]:
     """Return an orchestration as a template can show it: a definition itself is callable, and a template calls it."""
     definition = client.registry.get_orchestration(name)
     return {"name": name, "doc": definition.doc.partition("\n\n")[0], "versions": client.registry.versions(name)[::-1]}
+
+
+def _place(request: HttpRequest) -> tuple[str, int] | None:
+    """Return which items of which stream a page is asked for."""
+    stream, below = request.GET.get("stream"), _number(request.GET.get("below"))
+    return (stream, below) if stream and below else None
 
 
 def _number(given: str | None) -> int | None:

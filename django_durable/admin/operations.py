@@ -12,7 +12,17 @@ from django.utils.translation import gettext as _, gettext_lazy, ngettext_lazy
 from ..client import Client, PruneOptions
 from ..engine.states import TERMINAL, Move, RuntimeStatus, sources
 from ..models import Instance
-from .forms import DeleteForm, EventForm, PruneForm, QueueForm, ReasonForm, RetryForm
+from .forms import (
+    CloseForm,
+    DeleteForm,
+    EventForm,
+    ItemForm,
+    PruneForm,
+    QueueForm,
+    ReasonForm,
+    RetryForm,
+    TrimForm,
+)
 
 LIVE = frozenset(RuntimeStatus) - TERMINAL
 
@@ -156,6 +166,50 @@ ENQUEUE = Operation(
     form=QueueForm,
     note=lambda given: _("Enqueued a message in “%(queue)s”.") % {"queue": given["queue"]},
 )
+SEND = Operation(
+    name="send",
+    right="send",
+    label=gettext_lazy("Send on a stream"),
+    many=gettext_lazy("Send on a stream of selected instances"),
+    explanation=gettext_lazy("The item is added at the end of the stream. A signal is sent in the same way."),
+    done=ngettext_lazy(
+        "The item was sent to %(count)d instance.", "The item was sent to %(count)d instances.", "count"
+    ),
+    run=lambda client, instance_id, given: client.send_to_stream(instance_id, given["stream"], given["payload"]),
+    fits=_status_in(*LIVE),
+    form=ItemForm,
+    note=lambda given: _("Sent an item on “%(stream)s”.") % {"stream": given["stream"]},
+)
+CLOSE = Operation(
+    name="close-stream",
+    right="send",
+    label=gettext_lazy("Close a stream"),
+    many=gettext_lazy("Close a stream of selected instances"),
+    explanation=gettext_lazy("Nothing more can be sent on it. Its readers get what is there, then its end."),
+    done=ngettext_lazy(
+        "The stream of %(count)d instance was closed.", "The streams of %(count)d instances were closed.", "count"
+    ),
+    run=lambda client, instance_id, given: client.close_stream(instance_id, given["stream"], _reason(given)),
+    fits=_status_in(*LIVE),
+    form=CloseForm,
+    note=lambda given: _("Closed the stream “%(stream)s”.") % {"stream": given["stream"]},
+    dangerous=True,
+)
+TRIM = Operation(
+    name="trim-stream",
+    right="prune",
+    label=gettext_lazy("Trim a stream"),
+    many=gettext_lazy("Trim a stream of selected instances"),
+    explanation=gettext_lazy("The oldest items of the stream are deleted. Readers whose place is gone are told so."),
+    done=ngettext_lazy(
+        "The stream of %(count)d instance was trimmed.", "The streams of %(count)d instances were trimmed.", "count"
+    ),
+    run=lambda client, instance_id, given: client.trim_stream(instance_id, given["stream"], keep=given["keep"]),
+    fits=lambda instance: True,
+    form=TrimForm,
+    note=lambda given: _("Trimmed the stream “%(stream)s”.") % {"stream": given["stream"]},
+    dangerous=True,
+)
 RETRY = Operation(
     name="retry",
     right="retry",
@@ -200,5 +254,12 @@ DELETE = Operation(
     dangerous=True,
 )
 
-OPERATIONS = {each.name: each for each in (RAISE, ENQUEUE, SUSPEND, RESUME, RETRY, CANCEL, TERMINATE, PRUNE, DELETE)}
+OPERATIONS = {
+    each.name: each
+    for each in (
+        *(RAISE, ENQUEUE, SEND, CLOSE),
+        *(SUSPEND, RESUME, RETRY, CANCEL, TERMINATE),
+        *(PRUNE, TRIM, DELETE),
+    )
+}
 """By name, in the order of the buttons."""

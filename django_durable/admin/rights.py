@@ -18,6 +18,7 @@ from ..permissions import Permitted, Right, current_permissions
 RIGHTS = {
     "start": Right.START,
     "signal": Right.SIGNAL,
+    "send": Right.SEND,
     "cancel": Right.CANCEL,
     "terminate": Right.TERMINATE,
     "suspend": Right.SUSPEND,
@@ -63,8 +64,17 @@ class GuardedAdmin(admin.ModelAdmin):
         """Ask the project's rules."""
         return current_permissions().allows(request.user, wanted, instance)
 
+    def may_read(self, request: HttpRequest, instance: Instance, stream: str) -> bool:
+        """Tell whether a user may read one stream of an instance."""
+        return self.may(request, "payload") and current_permissions().allows_reading(request.user, instance, stream)
+
+    def may_send(self, request: HttpRequest, instance: Instance, stream: str) -> bool:
+        """Tell whether a user who may send on streams of an instance may do so on this one."""
+        return current_permissions().can_send_to_stream(request.user, instance, stream)
+
     has_start_permission = right("start")
     has_signal_permission = right("signal")
+    has_send_permission = right("send")
     has_cancel_permission = right("cancel")
     has_terminate_permission = right("terminate")
     has_suspend_permission = right("suspend")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, overload
@@ -11,7 +11,7 @@ from ..engine.durations import Duration
 from ..engine.errors import InvalidArgument, NotRegistered
 from ..engine.streams import reason_text
 from ..store import queries, streamreads, streams, streamtrims
-from ..store.streamreads import PageRecord, StreamRecord
+from ..store.streamreads import ItemExcerpt, PageRecord, StreamRecord
 from ..store.streamtrims import TrimResult
 from .base import ClientBase
 from .openstreams import AsyncStreamReader, AsyncStreamSender, StreamReader, StreamSender
@@ -51,6 +51,17 @@ class Streaming(ClientBase):
     def list_streams(self, instance_id: str) -> list[StreamRecord]:
         """Return the streams of an instance, by name. Raises: InstanceNotFound."""
         return streamreads.streams_of(self._checked_id(instance_id), using=self.using)
+
+    def survey_items(
+        self, id: int, below: Mapping[str, int | None], *, limit: int, characters: int, instance_id: str = ""
+    ) -> list[ItemExcerpt]:
+        """Return the newest items of streams, below a position each where one is given, in order; by one query.
+
+        Args:
+            id: Surrogate id, as in a status record.
+            characters: Of each payload.
+        """
+        return streamreads.newest_items(id, below, limit=limit, characters=characters, using=self.using)
 
     @waits
     def read_stream(
@@ -212,6 +223,7 @@ class Streaming(ClientBase):
         return decode
 
     alist_streams = twin(list_streams)
+    asurvey_items = twin(survey_items)
     aread_stream = twin(read_stream)
     aread_stream_record = twin(read_stream_record)
     atrim_stream = twin(trim_stream)

@@ -6,7 +6,7 @@ stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from ..store.filters import InstanceFilter
 from ..store.insight import Excerpt
 from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceTree, StatusRecord
-from ..store.streamreads import PageRecord, StreamRecord
+from ..store.streamreads import ItemExcerpt, PageRecord, StreamRecord
 from . import Client
 from .surveying import Bounds, InstanceSurvey
 
@@ -67,6 +67,16 @@ class ViewingClient(Client):
 
     def list_streams(self, instance_id: str) -> list[StreamRecord]:
         return shown(super().list_streams(instance_id), instance_id=instance_id)
+
+    def survey_items(
+        self, id: int, below: Mapping[str, int | None], *, limit: int, characters: int, instance_id: str = ""
+    ) -> list[ItemExcerpt]:
+        """As `Client.survey_items`. Where there is a hook, items are read as far as it can be asked about them."""
+        if current_hook() is None:
+            return super().survey_items(id, below, limit=limit, characters=characters)
+        found = super().survey_items(id, below, limit=limit, characters=LONGEST_REDACTED)
+        told = shown(found, instance_id=instance_id)
+        return [replace(each, payload=_beginning(each.payload, characters)) for each in told]
 
     def send_to_stream(self, instance_id: str, name: str, *values: Any) -> int:
         with _reason_shown(instance_id):

@@ -17,7 +17,7 @@ from ..store import insight
 from ..store.changes import EventRecord
 from ..store.promises import PromiseRecord
 from ..store.queries import ExecutionInfo, InstanceInfo, InstancePage, InstanceSummary, InstanceTree, StatusRecord
-from ..store.streamreads import PageRecord, Run, StreamRecord
+from ..store.streamreads import ItemExcerpt, PageRecord, Run, StreamRecord
 from .events import columns, event_data, event_payload
 from .hook import Redactor
 
@@ -131,6 +131,13 @@ def _(record: PageRecord, redactor: Redactor) -> PageRecord:
     )
     reason = None if record.reason is None else own.text(record.reason, "Stream", record.name, "reason")
     return replace(record, items=items, reason=reason)
+
+
+@shown_by.register
+def _(record: ItemExcerpt, redactor: Redactor) -> ItemExcerpt:
+    name = record.stream
+    found = redactor.excerpt(record.payload, lambda text: redactor.payload(text, "StreamItem", name, "payload"))
+    return replace(record, payload=found)
 
 
 @shown_by.register

@@ -21,6 +21,7 @@ from ..engine.facts.streams import OpenRead, StoredItem
 from ..engine.states import TERMINAL, RuntimeStatus
 from ..models import Instance, Stream, StreamItem
 from . import sql
+from .insight import Excerpt
 
 READ_AT_ONCE = 1000
 """Items loaded per read and round."""
@@ -235,3 +236,36 @@ def streams_of(instance_id: str, *, using: str) -> list[StreamRecord]:
         for name, items, trimmed_to, last, closed_at, reason, awaited in rows
         if name is not None
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemExcerpt:
+    """The beginning of an item, to be looked at."""
+
+    stream: str
+    position: int
+    payload: Excerpt
+    created_at: datetime
+
+
+def newest_items(
+    id: int, below: Mapping[str, int | None], *, limit: int, characters: int, using: str
+) -> list[ItemExcerpt]:
+    """Return the newest items of streams of an instance (surrogate id) below a position each, in order; one query."""
+    if not below:
+        return []
+    one = f"""
+        SELECT * FROM (
+            SELECT stream, position, SUBSTR(payload, 1, %s), LENGTH(payload), created_at FROM {sql.table(StreamItem)}
+            WHERE instance_id = %s AND stream = %s AND position < %s AND NOT closes ORDER BY position DESC LIMIT %s
+        ) AS one
+    """
+    params = [value for name, place in below.items() for value in (characters, id, name, place or 2**63 - 1, limit)]
+    rows = sql.fetch(connections[using], " UNION ALL ".join([one] * len(below)) + " ORDER BY 1, 2", params)
+    return [_excerpt(*row) for row in rows]
+
+
+def _excerpt(stream: str, position: int, text: str, length: int, created_at: object) -> ItemExcerpt:
+    at = sql.read_moment(created_at)
+    assert at is not None
+    return ItemExcerpt(stream=stream, position=position, payload=Excerpt(text, length), created_at=at)

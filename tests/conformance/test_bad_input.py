@@ -89,6 +89,7 @@ BY_ID = {
     "get_promise": ("promise",),
     "list_streams": (),
     "read_stream": ("orders",),
+    "read_stream_record": ("orders",),
     "send_to_stream": ("orders", 1),
     "close_stream": ("orders",),
     "item_type": ("orders",),
@@ -130,6 +131,8 @@ def test_the_methods_that_take_an_id_are_all_here(client):
         *BY_ID,
         "get_kv_value_typed",
         "open_stream",  # It looks at nothing yet.
+        "survey_items",  # By the surrogate id.
+        "trim_stream",  # Needs to be told up to where, see test_stream_trims.
         "wait_for_kv_value_typed",
         "list_requests",  # A filter there.
     }

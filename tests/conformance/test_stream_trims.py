@@ -89,6 +89,9 @@ def test_what_cannot_be_is_refused_and_nothing_deleted(ten):
     for asked in ({}, {"before": 1, "keep": 1}, {"before": -1}, {"keep": True}, {"keep": "1"}):
         with pytest.raises(InvalidArgument):
             ten.trim_stream("one", "words", **asked)
+    for bad in ("", None, "x" * 513, "a\x00b"):
+        with pytest.raises(InvalidArgument):
+            ten.trim_stream(bad, "words", keep=1)
     with pytest.raises(InstanceNotFound):
         ten.trim_stream("nobody", "words", keep=1)
     assert ten.trim_stream("one", "nothing", keep=1).items_deleted == 0

@@ -10,6 +10,9 @@ from .pages import LIST, do, key, logged, page, said, status, text
 RIGHTS = {
     "event": ("signal_instance", {"name": "go", "payload": '{"by": 3}'}),
     "enqueue": ("signal_instance", {"queue": "orders", "payload": ""}),
+    "send": ("send_to_stream", {"stream": "words", "payload": "1"}),
+    "close-stream": ("send_to_stream", {"stream": "words", "reason": ""}),
+    "trim-stream": ("prune_instance", {"stream": "words", "keep": "1"}),
     "suspend": ("suspend_instance", {}),
     "resume": ("suspend_instance", {}),
     "retry": ("retry_instance", {"from_event": ""}),
