@@ -67,7 +67,6 @@ class Outcome:
 def plain(text: str) -> str:
     """Leave out what may differ: addresses, and how Python calls a variable that has no value and is shared."""
     text = re.sub(r"0x[0-9a-f]+", "0x", text)
-    text = re.sub(r"('0', 'x')(, '[0-9a-f]')+", r"\1", text)  # A list that a text was added to has it in pieces.
     text = re.sub(
         r"cannot access (local|free) variable \\?'(\w+)\\?' where .*? value( in enclosing scope)?", r"no \2", text
     )
