@@ -7,8 +7,11 @@ import signal
 import traceback
 from collections.abc import Callable
 
+from django.db import DEFAULT_DB_ALIAS
+
 from django_durable.testing.crashing.boundaries import Boundaries
 from django_durable.testing.crashing.forking import flush, fork, let_go
+from django_durable.testing.crashing.traces import wait_until_undone
 
 
 def killed_at(boundary: int, act: Callable[[], object]) -> bool:
@@ -20,6 +23,7 @@ def killed_at(boundary: int, act: Callable[[], object]) -> bool:
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     assert code in (0, -signal.SIGKILL), "It failed; the reason was written to standard error."
+    wait_until_undone(DEFAULT_DB_ALIAS)
     return code != 0
 
 

@@ -14,7 +14,7 @@ from django_durable import InvalidArgument
 from django_durable.client import Client
 from django_durable.registry import Registry
 from django_durable.testing import assert_survives_every_crash
-from django_durable.testing.crashing import forking, mortal
+from django_durable.testing.crashing import forking, mortal, traces
 
 OUTSIDE: list[str] = []
 
@@ -183,6 +183,26 @@ def test_a_thread_that_keeps_the_database_open_is_told_of(reader, monkeypatch):
     monkeypatch.setattr(forking, "PATIENCE_SECONDS", 0.0)
     with pytest.raises(InvalidArgument, match=r"Another thread of the test's process has .*test\.sqlite3 open"):
         mortal.Mortal(faulty(), dies_at=None, now=datetime.now(UTC), using="default")
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_next_worker_waits_until_the_database_has_undone_what_the_last_one_had_begun(reader, monkeypatch):
+    """Until then rows are locked, and a claim passes over them."""
+    looks = []
+    asked = traces._open_transactions
+
+    def open_transactions(using: str) -> int:
+        """The thread's transaction ends once it was seen twice."""
+        looks.append(asked(using))
+        if len(looks) == 2:
+            reader.enough.set()
+        return looks[-1]
+
+    monkeypatch.setattr(traces, "_open_transactions", open_transactions)
+    traces.wait_until_undone("default")
+    reader.join()
+    assert looks[:2] == [1, 1]
+    assert looks[-1] == 0
 
 
 def test_a_test_inside_a_transaction_is_refused(db):

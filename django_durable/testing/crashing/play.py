@@ -65,6 +65,7 @@ class Play:
             raise AssertionError(f"The second worker died, too, at {self._worker.boundaries[-1:]}.")
         self.died = True
         self._worker.end()
+        traces.wait_until_undone(self._options["using"])
         self._called = {call.key for call in self._worker.calls}
         self._open = traces.open_tasks(self._options["using"])
         self._worker = self._start(self._worker.now + BEYOND_THE_LEASE, None)

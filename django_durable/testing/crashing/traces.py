@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from typing import Any
 
@@ -33,6 +34,7 @@ COMPLETIONS = {
     "SubOrchestrationCompleted",
     "SubOrchestrationFailed",
 }
+PATIENCE_SECONDS = 30.0
 COUNTED = (Instance, Execution, InboxMessage, ActivityTask, KeyValue, QueuedEvent, Promise, Stream, StreamItem)
 
 
@@ -101,6 +103,34 @@ def outcome_of(using: str) -> dict[str, Any]:
                 _all(StreamItem, using).filter(instance=instance).values_list("stream", "position", "payload", "closes")
             ),
         }
+    return found
+
+
+def wait_until_undone(using: str) -> None:
+    """Wait until the database has undone what a process that was killed had begun: its locks are held until then.
+
+    Raises: AssertionError: somebody has had a transaction open for long.
+    """
+    if connections[using].vendor != "postgresql":
+        return  # SQLite's locks are the process's, and gone with it.
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while _open_transactions(using):
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"Another connection still has a transaction open on the database {using!r}.")
+        time.sleep(0.005)
+
+
+def _open_transactions(using: str) -> int:
+    """Return how many transactions of others are open on the database."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT COUNT(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+              AND xact_start IS NOT NULL
+            """
+        )
+        found: int = cursor.fetchone()[0]
     return found
 
 
