@@ -239,6 +239,10 @@ def _waits(survey: InstanceSurvey, waits: spans.Waits, ids: dict[str, int], now:
                 yield Wait(_("child"), each.child or each.name, since, each.name, seq=each.seq, link=link)
             case "queue":
                 yield Wait(_("queue"), each.name, since, seq=each.seq, queue=each.name)
+            case "promise":
+                yield Wait(_("promise"), each.name, since, seq=each.seq)
+            case "stream":
+                yield Wait(_("stream"), each.name, since, seq=each.seq)
             case "event":
                 yield Wait(_("event"), each.name, since, seq=each.seq, event=each.name)
 

@@ -56,12 +56,14 @@ class Waits:
     timers: dict[int, Span] = field(default_factory=dict)
     children: dict[int, Span] = field(default_factory=dict)
     queues: dict[int, Span] = field(default_factory=dict)
+    promises: dict[int, Span] = field(default_factory=dict)
     reads: dict[int, Span] = field(default_factory=dict)
     events: dict[str, deque[Span]] = field(default_factory=lambda: defaultdict(deque))
 
     def all(self) -> list[Span]:
-        """Return everything open but reads of streams, in the order it was opened."""
-        found = [*self.activities.values(), *self.timers.values(), *self.children.values(), *self.queues.values()]
+        """Return everything open, in the order it was opened."""
+        by_seq = (self.activities, self.timers, self.children, self.queues, self.promises, self.reads)
+        found = [span for opened in by_seq for span in opened.values()]
         found += [span for waiting in self.events.values() for span in waiting]
         return sorted(found, key=lambda span: span.seq)
 
@@ -122,8 +124,10 @@ def _opened(event: EventOutline, now: datetime, waits: Waits) -> Span | None:
             return None  # It is told of each signal, and waits for none.
         case "StreamSubscribed":
             made = waits.reads[event.seq] = span(EVENTS, name)
-        case "QueueSubscribed" | "PromiseCreated":
+        case "QueueSubscribed":
             made = waits.queues[event.seq] = span(EVENTS, name)
+        case "PromiseCreated":
+            made = waits.promises[event.seq] = span(EVENTS, name)
         case _:
             return None
     return made
@@ -161,12 +165,16 @@ def _close(event: EventOutline, waits: Waits) -> None:
             _end(waits.reads.pop(source, None), event, DONE)
         case "StreamSubscriptionCanceled":
             _end(waits.reads.pop(source, None), event, CANCELED)
-        case "QueueEventDelivered" | "PromiseCompleted":
+        case "QueueEventDelivered":
             _end(waits.queues.pop(source, None), event, DONE)
-        case "PromiseFailed" | "PromiseExpired":
-            _end(waits.queues.pop(source, None), event, FAILED)
-        case "QueueSubscriptionCanceled" | "PromiseWithdrawn":
+        case "QueueSubscriptionCanceled":
             _end(waits.queues.pop(source, None), event, CANCELED)
+        case "PromiseCompleted":
+            _end(waits.promises.pop(source, None), event, DONE)
+        case "PromiseFailed" | "PromiseExpired":
+            _end(waits.promises.pop(source, None), event, FAILED)
+        case "PromiseWithdrawn":
+            _end(waits.promises.pop(source, None), event, CANCELED)
         case "ExternalEvent":
             waiting = waits.events[event.name or ""]
             _end(waiting.popleft() if waiting else None, event, DONE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from ..store.insight import OpenActivity
 from .spans import CHILDREN, EVENTS, Waits, spans_of
 from .surveying import InstanceSurvey
 
-Kind = Literal["start", "timer", "activity", "child", "event", "queue"]
+Kind = Literal["start", "timer", "activity", "child", "event", "queue", "promise", "stream"]
 Progress = Literal["ready", "running", "retrying", "lost"]
 
 
@@ -20,7 +20,8 @@ class Waiting:
     """One thing that an instance waits for.
 
     Attributes:
-        name: Of the activity, event or queue, or of the child's orchestration; empty for timers and starts.
+        name: Of the activity, event, queue, promise or stream, or of the child's orchestration; empty for timers and
+            starts.
         seq: Of the event that opened it; None for a start.
         since: None for timers and starts, which are due at a time.
         due: When a timer or a start is due, or the next try of an activity.
@@ -62,8 +63,17 @@ def waiting_for(survey: InstanceSurvey, waits: Waits | None = None) -> Iterator[
         if span.lane == CHILDREN:
             yield Waiting(kind="child", name=span.name, seq=span.seq, since=span.start, child=span.target)
         elif span.lane == EVENTS:
-            kind: Kind = "queue" if span.seq in open_now.queues else "event"
-            yield Waiting(kind=kind, name=span.name, seq=span.seq, since=span.start)
+            yield Waiting(kind=_kind(span.seq, open_now), name=span.name, seq=span.seq, since=span.start)
+
+
+def _kind(seq: int, waits: Waits) -> Kind:
+    """Return what is waited for by a name."""
+    named: tuple[tuple[Kind, Collection[int]], ...] = (
+        ("queue", waits.queues),
+        ("promise", waits.promises),
+        ("stream", waits.reads),
+    )
+    return next((kind for kind, opened in named if seq in opened), "event")
 
 
 def _activities(survey: InstanceSurvey) -> Iterator[Waiting]:

@@ -25,6 +25,13 @@ def test_page_says_what_the_instance_waits_for(shop, boss):
     assert f"{page('order-1').removesuffix('change/')}do/event/?name=go" in boss.get(page("order-1")).content.decode()
 
 
+def test_page_calls_a_promise_a_promise_and_offers_no_queue_for_it(shop, boss):
+    start(shop, "order-1", "shop.asks")
+    said = text(boss.get(page("order-1")))
+    assert "promise shipping" in said
+    assert "queue shipping" not in said
+
+
 def test_page_says_which_attempt_an_activity_waits_for_and_what_failed_before(shop, boss):
     start(shop, "order-1", "shop.charges", {"order_id": 7})
     said = text(boss.get(page("order-1")))

@@ -115,6 +115,17 @@ def test_json_has_all_that_was_asked_for(durable, run):
     assert (waiting["kind"], waiting["instance_id"]) == ("child", "family-child")
 
 
+def test_what_is_waited_for_by_name_is_told_apart(durable, run):
+    client.start_orchestration("it", "commands.listens")
+    durable.run()
+    found = run("inspect", "it", "--json").json["waiting_for"]
+    assert [(each["kind"], each["name"]) for each in found] == [
+        ("promise", "approval"),
+        ("stream", "words"),
+        ("event", "go"),
+    ]
+
+
 def test_an_unknown_instance_is_told(db, run):
     result = run("inspect", "nobody")
     assert (result.err, result.code) == (

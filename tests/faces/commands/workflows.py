@@ -98,3 +98,10 @@ def counts(ctx: Any, left: int) -> Any:
 def many(ctx: Any, times: int) -> Any:
     for number in range(times):
         yield ctx.schedule_activity(reserve, number)
+
+
+@orchestration("commands.listens")
+def listens(ctx: Any) -> Any:
+    """Wait for a person, an item and an event."""
+    items, _ = ctx.create_stream(str, name="words")
+    return (yield ctx.race(ctx.request("Go on?", bool, name="approval"), items.next(), ctx.wait_for_event("go")))
