@@ -125,10 +125,10 @@ chain_stored = orchestration("acceptance.chain_stored", mode="checkpoint")(chain
 @orchestration("acceptance.pauses", mode="checkpoint")
 async def pauses(ctx, label: str):
     """Tell in which processes its code began and ended; a line that has run does not run again."""
-    began, kept = os.getpid(), [await ctx.run(step, label)]
+    began, kept = os.getpid(), [await ctx.run(step, label)]  # durable: ignore
     seen = {"kept": kept, "allowed": await pause("allow", type=dict[str, int])}
     kept.append("after")
-    return {"began": began, "ended": os.getpid(), **seen}
+    return {"began": began, "ended": os.getpid(), **seen}  # durable: ignore
 
 
 @orchestration("acceptance.local")

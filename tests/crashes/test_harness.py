@@ -181,7 +181,7 @@ def test_no_worker_inherits_a_lock_that_another_thread_had(reader, groups, monke
 @pytest.mark.only_on("sqlite")
 def test_a_thread_that_keeps_the_database_open_is_told_of(reader, monkeypatch):
     monkeypatch.setattr(forking, "PATIENCE_SECONDS", 0.0)
-    with pytest.raises(InvalidArgument, match=r"Another thread of the test's process has .*test\.sqlite3 open"):
+    with pytest.raises(InvalidArgument, match=r"Another thread of the test's process has .*test\.sqlite3\S* open"):
         mortal.Mortal(faulty(), dies_at=None, now=datetime.now(UTC), using="default")
 
 

@@ -293,6 +293,8 @@ def test_codes_are_stable() -> None:
         "IllegalTransition": "illegal_transition",
         "PromiseNotFound": "promise_not_found",
         "PromiseSettled": "promise_settled",
+        "StreamClosed": "stream_closed",
+        "StreamTrimmed": "stream_trimmed",
         "InvalidArgument": "invalid_argument",
         "LimitExceeded": "limit_exceeded",
         "WaitTimeout": "wait_timeout",

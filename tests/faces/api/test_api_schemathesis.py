@@ -45,13 +45,12 @@ def document() -> dict[str, Any]:
         "instance_id": KNOWN,
         "key": ["secret", "status", "nothing"],
         "number": [1, 2, 99],
-        "queue": ["messages"],
         "promise_id": ["nothing"],
     }
     for methods in made["paths"].values():
         for operation in methods.values():
             for each in operation.get("parameters", ()):
-                if each["in"] == "path" and each["name"] in known:  # Any name is that of a stream.
+                if each["in"] == "path" and each["name"] in known:  # Any name is that of a queue or stream.
                     each["schema"] = {**each["schema"], "enum": known[each["name"]]}
     return made
 
