@@ -32,9 +32,12 @@ class Durable:
         return self.worker.drain()
 
     def advance(self, by: timedelta | None = None, **parts: float) -> None:
-        """Move the clock, by a timedelta or its parts (`days=2`), and run what became due, each at its own time."""
-        until = self.clock.now() + (by if by is not None else timedelta(**parts))
+        """Move the clock, by a timedelta or its parts (`days=2`), and run what became due, each at its own time.
+
+        What is due already runs first: a timer that it starts, of just that duration, fires.
+        """
         self.run()
+        until = self.clock.now() + (by if by is not None else timedelta(**parts))
         while (due := self.worker.next_due()) is not None and due <= until:
             self.clock.advance_to(due)
             self.run()

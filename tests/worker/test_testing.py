@@ -69,6 +69,12 @@ def test_moving_the_clock_runs_each_thing_at_its_own_time(shop: Durable) -> None
     assert shop.now() - begun >= timedelta(days=3, hours=1)
 
 
+def test_moving_the_clock_fires_a_timer_of_that_long_that_starts_with_it(shop: Durable) -> None:
+    shop.client.start_orchestration("r", "reminders", 1)
+    shop.advance(days=1)
+    assert shop.client.get_status("r").runtime_status == "Completed"
+
+
 def test_it_can_run_to_the_end_of_everything(shop: Durable) -> None:
     shop.client.start_orchestration("r", "reminders", 30)
 
