@@ -49,15 +49,16 @@ def _options() -> argparse.Namespace:
 
 
 def _peers(databases: Databases, options: argparse.Namespace) -> None:
-    found = compare(
-        databases,
-        rounds=options.rounds,
-        contestants=options.contestants,
-        workloads=options.workloads,
-        vendors=options.databases,
-    )
-    print(table(found), flush=True)
-    keep("peers", databases, found)
+    for vendor in options.databases:
+        found = compare(
+            databases,
+            rounds=options.rounds,
+            contestants=options.contestants,
+            workloads=options.workloads,
+            vendors=[vendor],
+        )
+        print(table(found), flush=True)
+        keep(f"peers-{vendor}", databases, found)
 
 
 def _alone(name: str, vendor: str, databases: Databases) -> None:

@@ -11,7 +11,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot
 
 from .report import NAMES, best_of, images
-from .results import kept
+from .results import kept, kept_peers
 from .targets import DATABASES
 
 INK = "#808890"
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def peers() -> None:
-    found = kept("peers")
+    found = kept_peers()
     if found is None:
         return
     best = best_of(found)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .environments import python_of
-from .results import ROOT, kept
+from .results import ROOT, kept, kept_peers
 from .targets import DATABASES, HEAD, targets
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
@@ -38,11 +38,16 @@ def main() -> None:
 
 
 def _peers() -> str:
-    found = kept("peers")
+    found = kept_peers()
     if found is None:
         return ""
     best = best_of(found)
-    lines = [_about(found, f"medians of {found['rounds']} rounds; peers: {', '.join(found['peers'])}")]
+    lines = []
+    for part in found["parts"]:
+        [database] = {DATABASES[each["database"]] for each in part["figures"]}
+        said = f"{database}, medians of {part['rounds']} rounds; peers: {', '.join(part['peers'])}"
+        lines += [_about(part, said), ""]
+    del lines[-1]
     failed = _failed(found)
     for database, shown in DATABASES.items():
         names = [name for name in NAMES if any(key[1:3] == (database, name) for key in best)]
@@ -73,12 +78,12 @@ def _failed(found: Kept) -> dict[tuple[str, str, str, int], str]:
 def _settings(found: Kept) -> str:
     """Say at which of its settings each peer ran, and why runs failed."""
     rows = [("Database", "workload", "peer", "chosen concurrency", "tried")]
-    for each in (each for each in found.get("settings", ()) if each["tried"]):
+    for each in (each for each in found["settings"] if each["contestant"] != OURS):
         figures = (
             f"{setting}: {'failed' if value is None else f'{value:,.1f}'}" for setting, value in each["tried"].items()
         )
         place = DATABASES[each["database"]], each["workload"].replace("_", "-"), NAMES[each["contestant"]]
-        rows.append((*place, str(each["concurrency"]), ", ".join(figures)))
+        rows.append((*place, str(each["concurrency"]), ", ".join(figures) or "-"))
     said = ["Each peer ran at the setting that a calibration found best, in activities/s or, for latency, ms:", ""]
     said += [_table(rows)]
     reasons = sorted(
@@ -128,7 +133,9 @@ def _ratio(cells: dict[str, dict[str, float] | None]) -> str:
     if not others:
         return "-"
     best = max(others) if name.endswith("per_second") else min(others)
-    return f"{value / best:.1f} x" if name.endswith("per_second") else f"{best / value:.1f} x faster"
+    if name.endswith("per_second"):
+        return f"{value / best:.1f} x"
+    return f"{best / value:.1f} x faster" if value <= best else f"{value / best:.1f} x slower"
 
 
 def _history() -> str:

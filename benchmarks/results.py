@@ -39,6 +39,15 @@ def kept(name: str) -> dict[str, Any] | None:
     return found
 
 
+def kept_peers() -> dict[str, Any] | None:
+    """Return the comparisons on all databases as one, or None; `parts` are those of one database each."""
+    parts = [found for database in ("postgresql", "sqlite") if (found := kept(f"peers-{database}")) is not None]
+    if not parts:
+        return None
+    together = {name: [each for part in parts for each in part[name]] for name in ("figures", "settings")}
+    return {"parts": parts, **together}
+
+
 def _about(databases: Databases) -> dict[str, Any]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .results import kept
+from .results import kept, kept_peers
 
 DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 Kept = dict[str, Any]
@@ -70,7 +70,7 @@ def _compared() -> Iterator[Target]:
 def _figures(workload: str, database: str, size: int) -> dict[str, Kept]:
     return {
         each["contestant"]: each
-        for each in (kept("peers") or {"figures": []})["figures"]
+        for each in (kept_peers() or {"figures": []})["figures"]
         if (each["workload"], each["database"], each["size"]) == (workload, database, size)
     }
 
@@ -95,7 +95,7 @@ def _locked(database: str) -> float | None:
     """Count the runs of ours that failed, and what was said of locks in the others."""
     ours = [
         each
-        for each in (kept("peers") or {"figures": []})["figures"]
+        for each in (kept_peers() or {"figures": []})["figures"]
         if (each["contestant"], each["database"]) == ("durable", database)
     ]
     return sum(len(each["failures"]) + sum(run["locked"] for run in each["runs"]) for each in ours) if ours else None
