@@ -143,7 +143,7 @@ def unredacted_reads(tree: ast.Module) -> Iterator[Finding]:
             names = {alias.name for alias in node.names}
             if node.module == "client" and "client" in names:
                 yield node.lineno, "imports client.client"
-            elif node.module == "store" and names & {"queries", "changes", "insight"}:
+            elif node.module == "store" and names & {"queries", "keyvalues", "changes", "insight"}:
                 yield node.lineno, f"imports {', '.join(sorted(names))} of the store"
 
 

@@ -10,8 +10,9 @@ from ..engine.errors import IllegalTransition, NotRegistered, OrchestrationFaile
 from ..engine.events import Payload
 from ..engine.failures import Failure
 from ..engine.states import TERMINAL, RuntimeStatus
-from ..store import queries
-from ..store.queries import KeyValueReading, StatusRecord
+from ..store import keyvalues, queries
+from ..store.keyvalues import KeyValueReading
+from ..store.queries import StatusRecord
 from .base import ClientBase
 from .records import OrchestrationStatus
 from .twins import twin, waits
@@ -108,7 +109,7 @@ class Reading(ClientBase):
 
         Raises: InstanceNotFound.
         """
-        entries = queries.key_values_of(self._checked_id(instance_id), using=self.using)
+        entries = keyvalues.key_values_of(self._checked_id(instance_id), using=self.using)
         return {key: self._decoded(payload) for key, payload in entries.items()}
 
     @waits
@@ -130,7 +131,7 @@ class Reading(ClientBase):
 
     def _entry(self, instance_id: str, key: str) -> Callable[[], KeyValueReading]:
         instance_id, key, using = self._checked_id(instance_id), self._checked_name(key, "KV key"), self.using
-        return lambda: queries.key_value_of(instance_id, key, using=using)
+        return lambda: keyvalues.key_value_of(instance_id, key, using=using)
 
     def _wait_for_entry(self, instance_id: str, key: str, type: Any, timeout: Duration) -> Wait[KeyValueReading, Any]:
         def pick(reading: KeyValueReading) -> tuple[Any] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..engine.durations import Duration
 from ..engine.events import Payload
 from ..engine.states import TERMINAL
-from ..store import health, insight, queries
+from ..store import health, insight, keyvalues, queries
 from ..store.queries import StatusRecord
 from .base import ClientBase
 from .twins import twin, waits
@@ -41,11 +41,11 @@ class Watching(ClientBase):
     def get_kv_payload(self, instance_id: str, key: str) -> Payload | None:
         """Return a KV value as JSON text, None where there is no such key, by one query. Raises: InstanceNotFound."""
         id, name = self._checked_id(instance_id), self._checked_name(key, "KV key")
-        return queries.key_value_of(id, name, using=self.using).payload
+        return keyvalues.key_value_of(id, name, using=self.using).payload
 
     def get_kv_payloads(self, instance_id: str) -> dict[str, Payload]:
         """Return all KV entries as JSON text, sorted by key, by one query. Raises: InstanceNotFound."""
-        return queries.key_values_of(self._checked_id(instance_id), using=self.using)
+        return keyvalues.key_values_of(self._checked_id(instance_id), using=self.using)
 
     def outline_executions(self, id: int, *, limit: int = 200) -> list[insight.ExecutionOutline]:
         """Return an instance's executions without their payloads, newest first, by one query.

@@ -7,7 +7,7 @@ from typing import Any
 from ..engine.errors import InstanceNotFound, NotRegistered
 from ..engine.keyvalueverbs import GET_KV_VALUE
 from ..registry import Registry
-from ..store import queries
+from ..store import keyvalues
 from .lookup import ActivityLookup, RunnableActivity
 
 
@@ -30,7 +30,7 @@ def _builtins(using: str) -> dict[str, RunnableActivity]:
     @own.activity(GET_KV_VALUE)
     def get_kv_value(instance_id: str, key: str) -> Any:
         try:
-            payload = queries.key_value_of(instance_id, key, using=using).payload
+            payload = keyvalues.key_value_of(instance_id, key, using=using).payload
         except InstanceNotFound:
             return None
         return None if payload is None else own.codec.decode(payload)

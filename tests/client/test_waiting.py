@@ -20,7 +20,7 @@ from django_durable.engine.errors import (
     WaitInsideTransaction,
     WaitTimeout,
 )
-from django_durable.store import queries, wakeups
+from django_durable.store import keyvalues, queries, wakeups
 from django_durable.testing import Durable
 
 from .orders import Receipt, registry
@@ -43,7 +43,7 @@ def after_the_first_look(monkeypatch, action: Callable[[], object]) -> Iterator[
     errors: list[BaseException] = []
     looked = threading.Event()
     read = queries.status_of
-    read_entry = queries.key_value_of
+    read_entry = keyvalues.key_value_of
 
     def noticed(original):
         def reading(*args, **kwargs):
@@ -65,7 +65,7 @@ def after_the_first_look(monkeypatch, action: Callable[[], object]) -> Iterator[
 
     thread = threading.Thread(target=work)
     monkeypatch.setattr(queries, "status_of", noticed(read))
-    monkeypatch.setattr(queries, "key_value_of", noticed(read_entry))
+    monkeypatch.setattr(keyvalues, "key_value_of", noticed(read_entry))
     thread.start()
     try:
         yield

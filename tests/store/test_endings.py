@@ -13,7 +13,7 @@ from django_durable.engine import events
 from django_durable.engine.errors import IllegalTransition, InstanceNotFound
 from django_durable.engine.failures import Failure
 from django_durable.engine.states import RuntimeStatus
-from django_durable.store import activities, claims, endings, instances, queries
+from django_durable.store import activities, claims, endings, instances, keyvalues, queries
 from django_durable.store.records import TagFilter, TurnOutcome
 
 from .lives import (
@@ -143,7 +143,7 @@ def test_queued_events_and_kv_entries_stay_readable_after_a_termination():
     turn("order-7", events.KeyValueSet(key="k", value="1"))
     instances.enqueue_event("order-7", "jobs", "1", now=NOW, using=USING)
     terminate("order-7")
-    assert queries.key_values_of("order-7", using=USING) == {"k": "1"}
+    assert keyvalues.key_values_of("order-7", using=USING) == {"k": "1"}
     assert counts()["QueuedEvent"] == 1
 
 

@@ -13,7 +13,7 @@ from django_durable.engine.errors import InstanceNotFound, InvalidArgument
 from django_durable.engine.failures import Failure
 from django_durable.engine.states import RuntimeStatus
 from django_durable.models import Instance
-from django_durable.store import instances, queries
+from django_durable.store import instances, keyvalues, queries
 from django_durable.store.filters import InstanceFilter
 
 from .lives import (
@@ -75,13 +75,13 @@ def test_a_blocked_instance_says_why():
 def test_every_read_of_an_unknown_instance_raises():
     reads = (
         queries.status_of, queries.info_of, queries.tree_of, queries.execution_numbers, queries.execution_of,
-        queries.history_of, queries.key_values_of,
+        queries.history_of, keyvalues.key_values_of,
     )  # fmt: skip
     for read in reads:
         with pytest.raises(InstanceNotFound, match="'nobody'"):
             read("nobody", using=USING)
     with pytest.raises(InstanceNotFound):
-        queries.key_value_of("nobody", "k", using=USING)
+        keyvalues.key_value_of("nobody", "k", using=USING)
 
 
 # custom_status
@@ -131,15 +131,15 @@ def test_a_kv_entry_is_read_as_last_committed_by_one_query(django_assert_num_que
     start("order-7")
     turn("order-7", events.KeyValueSet(key="k", value="1"), events.KeyValueSet(key="k", value="2"))
     with django_assert_num_queries(1):
-        assert queries.key_value_of("order-7", "k", using=USING).payload == "2"
+        assert keyvalues.key_value_of("order-7", "k", using=USING).payload == "2"
     with django_assert_num_queries(1):
-        assert queries.key_values_of("order-7", using=USING) == {"k": "2"}
+        assert keyvalues.key_values_of("order-7", using=USING) == {"k": "2"}
 
 
 def test_a_missing_kv_entry_is_none_and_no_entries_are_an_empty_dict():
     start("order-7")
-    assert queries.key_value_of("order-7", "k", using=USING).payload is None
-    assert queries.key_values_of("order-7", using=USING) == {}
+    assert keyvalues.key_value_of("order-7", "k", using=USING).payload is None
+    assert keyvalues.key_values_of("order-7", using=USING) == {}
 
 
 @pytest.mark.parametrize("key", ["", "ключ 🔑", "x" * 255])
@@ -147,7 +147,7 @@ def test_kv_keys_and_values_are_stored_as_they_are(key):
     value = '"' + "ü" * 30_000 + '"'
     start("order-7")
     turn("order-7", events.KeyValueSet(key=key, value=value))
-    assert queries.key_value_of("order-7", key, using=USING).payload == value
+    assert keyvalues.key_value_of("order-7", key, using=USING).payload == value
 
 
 def test_kv_entries_are_cleared_one_or_all_and_set_again_in_the_same_turn():
@@ -155,10 +155,10 @@ def test_kv_entries_are_cleared_one_or_all_and_set_again_in_the_same_turn():
     turn("order-7", *(events.KeyValueSet(key=key, value="1") for key in "abc"))
     nudge("order-7")
     turn("order-7", events.KeyValueCleared(key="a"))
-    assert list(queries.key_values_of("order-7", using=USING)) == ["b", "c"]
+    assert list(keyvalues.key_values_of("order-7", using=USING)) == ["b", "c"]
     nudge("order-7")
     turn("order-7", events.KeyValuesCleared(keys=("b", "c")), events.KeyValueSet(key="b", value="2"))
-    assert queries.key_values_of("order-7", using=USING) == {"b": "2"}
+    assert keyvalues.key_values_of("order-7", using=USING) == {"b": "2"}
 
 
 def test_kv_entries_are_each_instances_own_and_outlive_executions():
@@ -167,8 +167,8 @@ def test_kv_entries_are_each_instances_own_and_outlive_executions():
     start("order-7")
     turn("order-7", events.KeyValueSet(key="k", value="1"), events.OrchestrationContinuedAsNew(input="1"))
     turn("order-7", events.KeyValueSet(key="l", value="2"), COMPLETED)
-    assert queries.key_values_of("order-7", using=USING) == {"k": "1", "l": "2"}
-    assert queries.key_values_of("other", using=USING) == {"k": '"other"'}
+    assert keyvalues.key_values_of("order-7", using=USING) == {"k": "1", "l": "2"}
+    assert keyvalues.key_values_of("other", using=USING) == {"k": '"other"'}
 
 
 # management

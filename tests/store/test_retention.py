@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_durable import models
 from django_durable.engine import events
 from django_durable.engine.errors import IllegalTransition, InstanceNotFound, InvalidArgument
-from django_durable.store import activities, instances, queries, retention
+from django_durable.store import activities, instances, keyvalues, queries, retention
 from django_durable.store.filters import InstanceFilter
 from django_durable.store.records import TagFilter
 from django_durable.store.retention import DeleteResult, PruneOptions, PruneResult
@@ -278,7 +278,7 @@ def test_prune_leaves_kv_entries_messages_and_other_instances_alone():
     before = counts()
     prune("order-7")
     after = counts()
-    assert queries.key_values_of("order-7", using=USING) == {"k": "1"}
+    assert keyvalues.key_values_of("order-7", using=USING) == {"k": "1"}
     assert after["InboxMessage"] == before["InboxMessage"]
     assert queries.execution_numbers("other", using=USING) == [1, 2]
 
