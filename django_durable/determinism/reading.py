@@ -85,6 +85,8 @@ class Reader:
                 yield from self._called(node)
             case ast.For() | ast.AsyncFor():
                 yield from self._iterated(node.iter)
+            case ast.YieldFrom():
+                yield from self._iterated(node.value)
             case ast.GeneratorExp() | ast.ListComp() | ast.DictComp():
                 for generator in node.generators:
                     yield from self._iterated(generator.iter)

@@ -1,4 +1,4 @@
-"""Code of either style as something to await, and how it is closed when it is dropped."""
+"""Code of either style as something to await, how generators go on, and how code that is dropped is closed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,18 @@ async def drive(generator: Generator[Any, Any, T]) -> T:
             except BaseException as error:
                 item = generator.throw(error)
             else:
-                item = generator.send(value)
+                item = advance(generator, value)
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def advance(generator: Generator[Any, Any, Any], value: Any) -> Any:
+    """Send a value in and return what is yielded next. A `yield from` an iterable goes on as a loop over it would."""
+    inner = getattr(generator, "gi_yieldfrom", None)
+    while (deeper := getattr(inner, "gi_yieldfrom", None)) is not None:
+        inner = deeper
+    return generator.send(value if inner is None or hasattr(inner, "send") else None)
 
 
 def close_fully(code: Any) -> None:
@@ -61,5 +69,7 @@ def awaitable_of(thing: Any) -> Awaitable[Any]:
         return drive(thing)
     if not hasattr(thing, "__await__"):
         raise NotAwaitable(thing)
+    if getattr(thing, "_asyncio_future_blocking", False):
+        thing._asyncio_future_blocking = False  # `yield from future` set it for a task, and here it is awaited instead.
     found: Awaitable[Any] = thing
     return found

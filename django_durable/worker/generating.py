@@ -16,6 +16,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from ..codec import JsonCodec
+from ..engine.driving import advance
 from ..engine.errors import DurableError, InvalidArgument
 from ..engine.reducing import Reduction
 from ..store import connections
@@ -85,7 +86,7 @@ class Generating:
         try:
             while True:
                 try:
-                    partial = generator.send(sent)
+                    partial = advance(generator, sent)
                 except StopIteration as stop:
                     return _refuse_result(stop.value)
                 if not inside and connections.in_transaction(self._using):

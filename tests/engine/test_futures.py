@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from django_durable.engine import events
 from django_durable.engine.errors import ActivityError, InvalidArgument, LimitExceeded, NotAwaitable, PayloadError
 from django_durable.engine.retry import RetryPolicy
@@ -429,3 +431,54 @@ def test_a_member_of_a_race_that_was_won_by_a_cancellation_cancels_the_race(styl
     host.complete("d")
 
     assert host.output == [True, True]
+
+
+def _waits_for_a_list(ctx, calls):
+    return (yield from calls)
+
+
+def _waits_for_an_iterator(ctx, calls):
+    return (yield from map(lambda call: call, calls))
+
+
+def _waits_in_a_helper(ctx, calls):
+    return (yield from _waits_for_a_list(ctx, calls))
+
+
+@pytest.mark.parametrize("helper", [_waits_for_a_list, _waits_for_an_iterator, _waits_in_a_helper])
+def test_yield_from_an_iterable_waits_for_each_as_a_loop_would(helper) -> None:
+    def story(ctx):
+        dropped = yield from helper(ctx, [ctx.schedule_activity("a"), ctx.schedule_activity("b")])
+        last = yield ctx.schedule_activity("c")
+        return [dropped, last]
+
+    host = Host(story)
+    host.complete("b", 2)
+    host.complete("a", 1)
+    host.complete("c", 3)
+
+    assert host.output == [None, 3]
+
+
+def test_an_error_is_raised_where_an_iterable_is_waited_for() -> None:
+    def story(ctx):
+        try:
+            yield from [ctx.schedule_activity("a"), ctx.schedule_activity("b")]
+        except ActivityError as error:
+            return error.message
+
+    host = Host(story)
+    host.complete("a", 1)
+    host.fail("b", "ValueError", "no")
+
+    assert host.output == "no"
+
+
+def test_yield_from_a_future_returns_its_result() -> None:
+    def story(ctx):
+        return (yield from ctx.schedule_activity("a"))
+
+    host = Host(story)
+    host.complete("a", 1)
+
+    assert host.output == 1

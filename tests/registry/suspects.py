@@ -171,6 +171,10 @@ def walks_a_set(ctx: Any, names: list[str]) -> Any:
         yield ctx.schedule_activity(name)
 
 
+def yields_from_a_set(ctx: Any, names: list[str]) -> Any:
+    yield from {ctx.schedule_activity(name) for name in names}  # here
+
+
 def walks_a_named_set(ctx: Any, names: list[str]) -> Any:
     unique = {name.lower() for name in names}
     yield ctx.all([ctx.schedule_activity(name) for name in unique])  # here
@@ -200,6 +204,7 @@ EXPECTED = [
     (starts_by_the_client, "django_durable.client.client.start_orchestration()", "use the verbs of ctx"),
     (hashes, "builtins.hash()", "zlib.crc32"),
     (walks_a_set, "iterates over a set", "sorted(...)"),
+    (yields_from_a_set, "iterates over a set", "sorted(...)"),
     (walks_a_named_set, "iterates over a set", "sorted(...)"),
     (lists_a_set, "iterates over a set", "sorted(...)"),
     (asks_a_helper, "datetime.datetime.now()", "use ctx.now"),

@@ -112,6 +112,21 @@ def test_a_partial_result_is_stored_while_the_generator_thinks(registry: Registr
     assert output(instance) == 3
 
 
+def test_a_generator_may_yield_from_lists_and_from_other_generators(registry: Registry) -> None:
+    def helper() -> Any:
+        yield from range(3)
+        return (yield 10)
+
+    def it(total: Total) -> Any:
+        yield from [1, 2]
+        total = yield from helper()
+        yield total
+
+    instance = start(registry, counting(registry, it))
+    run_to_idle(registry)
+    assert output(instance) == 2 * (1 + 2 + 0 + 1 + 2 + 10)
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_generator_that_is_called_off_is_closed_and_writes_nothing_more(registry: Registry, is_async: bool) -> None:
     closed = threading.Event()
