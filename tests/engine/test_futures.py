@@ -438,7 +438,7 @@ def _waits_for_a_list(ctx, calls):
 
 
 def _waits_for_an_iterator(ctx, calls):
-    return (yield from map(lambda call: call, calls))
+    return (yield from iter(calls))
 
 
 def _waits_in_a_helper(ctx, calls):
