@@ -98,7 +98,9 @@ class BaseProgram(ABC):
             case events.OrchestrationRewound():
                 self._take_identity(fact)
             case events.ExternalEvent():
-                self.outstanding.deliver(fact)
+                wait = self.outstanding.deliver(fact)
+                if wait is not None and self.spans is not None:
+                    self.spans.heard(event.seq, wait)
             case events.OrchestrationCancelRequested():
                 self._request_cancel(fact)
             case events.OrchestrationTerminated() | events.OrchestrationFailed():  # Without the code being asked.

@@ -142,16 +142,21 @@ class Outstanding:
         self._reads.pop(seq, None)
         return self._open.pop(seq)
 
-    def deliver(self, fact: events.ExternalEvent) -> None:
-        """Give an external event to the oldest wait of its name, or keep it unread."""
+    def deliver(self, fact: events.ExternalEvent) -> int | None:
+        """Give an external event to the oldest wait of its name, or keep it unread.
+
+        Returns: the seq of that wait, None where there is none.
+        """
         waits = self._waits.get(fact.name)
         if not waits:
             self._unread.setdefault(fact.name, deque()).append(fact.payload)
-            return
+            return None
         future = waits.popleft()
-        if future.command is not None and future.command.seq is not None:
-            self._take(future.command.seq)
+        seq = future.command.seq if future.command is not None else None
+        if seq is not None:
+            self._take(seq)
         future.resolve(fact.payload)
+        return seq
 
     # What goes from one execution to the next.
 

@@ -199,6 +199,10 @@ class Execution:
             book.end_all("The execution ended before.")
         return book.take(), book.take_loose()
 
+    def take_heard(self) -> dict[int, int]:
+        """Return the waits that external events have ended since the last time, both by their seq."""
+        return {} if self._program.spans is None else self._program.spans.take_heard()
+
     @property
     def takes_checkpoints(self) -> bool:
         """Whether its program can be stored."""

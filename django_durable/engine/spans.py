@@ -168,6 +168,7 @@ class SpanBook:
         self._open: dict[SpanRecord, None] = {}
         self._changed: dict[SpanRecord, None] = {}
         self._loose: list[dict[str, Any]] = []
+        self._heard: dict[int, int] = {}
 
     def open(self, name: str, attributes: Mapping[str, Any]) -> Span:
         """Open a span within the one that the code is in."""
@@ -227,6 +228,11 @@ class SpanBook:
         if self._live():
             self._changed[record] = None
 
+    def heard(self, event: int, wait: int) -> None:
+        """Note which wait an external event has ended, both by their seq: the event does not say."""
+        if self._live():
+            self._heard[event] = wait
+
     def standing(self) -> list[Any]:
         """Return what a checkpoint keeps: how many spans there were, and those that are open."""
         return [self._count, list(self._open)]
@@ -245,6 +251,11 @@ class SpanBook:
         """Return the log records since the last time that belong to no span."""
         loose, self._loose = self._loose, []
         return loose
+
+    def take_heard(self) -> dict[int, int]:
+        """Return the waits that external events have ended since the last time, by the seq of the event."""
+        heard, self._heard = self._heard, {}
+        return heard
 
 
 def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

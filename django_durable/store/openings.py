@@ -10,7 +10,7 @@ from ..models import HistoryEvent
 
 
 class Opening(NamedTuple):
-    """The event that something began with; `name` is that of a promise, queue or stream."""
+    """The event that something began with, and the name that it is given there."""
 
     seq: int
     kind: str

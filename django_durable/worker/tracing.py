@@ -83,6 +83,7 @@ class Tracing(NoTracing):
             events=loose,
         )
         turn.traced = [made, *records]
+        turn.heard = execution.take_heard()
         if self._stores:
             attempts = [span for attempt, _ in turn.completions for span in attempt.spans]
             turn.spans = [*turn.traced, *attempts]
@@ -117,7 +118,7 @@ class Tracing(NoTracing):
                 record.handle.set_attributes(names)
             if record.ended_at is not None:
                 telemetry.finish(record.handle, record)
-        for wait in waits_of(claim, turn.events, using=self._using):
+        for wait in waits_of(claim, turn.events, turn.heard, using=self._using):
             telemetry.finish(telemetry.begin(wait.name, claim.traceparent, at=wait.started_at, attributes=names), wait)
         if turn.ended is not None and turn.execution is not None:
             self._trace_end(turn, names, telemetry)

@@ -57,8 +57,9 @@ class Turn:
         checkpoint: The execution as it stands now, where it goes on and can be stored.
         failure: Set where the engine raised; the instance is to be blocked.
         started_at, replayed: When it began, and how many events were replayed for it.
-        traced, producers, traceparents: What is told of it once it is committed, and the spans that what it starts runs
-            under; `spans` are those that its commit stores. See `tracing`.
+        traced, heard, producers, traceparents: What is told of it once it is committed, the waits that its external
+            events ended, and the spans that what it starts runs under; `spans` are those that its commit stores. See
+            `tracing`.
     """
 
     claim: ClaimedInstance
@@ -74,6 +75,7 @@ class Turn:
     started_at: datetime | None = None
     replayed: int = 0
     traced: list[SpanRecord] = field(default_factory=list)
+    heard: dict[int, int] = field(default_factory=dict)
     spans: list[SpanRecord] = field(default_factory=list)
     producers: list[Any] = field(default_factory=list)
     traceparents: dict[int, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Spans of what an execution has waited for: timers, promises, queues and streams.
+"""Spans of what an execution has waited for: timers, events, children, promises, queues and streams.
 
 They are in the history, so nothing is kept of them. They are made for OpenTelemetry, once the turn is committed that
 they ended with; when they began is asked of the history, as that may have been another worker's turn.
@@ -6,7 +6,7 @@ they ended with; when they began is asked of the history, as that may have been 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..engine import events
 from ..engine.events import Fact, HistoryEvent
@@ -15,38 +15,57 @@ from ..store import connections
 from ..store.openings import Opening, load_openings
 from ..store.records import ClaimedInstance
 
-DONE = (events.TimerFired, events.PromiseCompleted, events.QueueEventDelivered, events.StreamItemsReceived)
-FAILED = (events.PromiseFailed, events.PromiseExpired)
+DONE = (
+    events.TimerFired,
+    events.ExternalEvent,
+    events.SubOrchestrationCompleted,
+    events.PromiseCompleted,
+    events.QueueEventDelivered,
+    events.StreamItemsReceived,
+)
+FAILED = (events.SubOrchestrationFailed, events.PromiseFailed, events.PromiseExpired)
 CALLED_OFF = (
     events.TimerCanceled,
+    events.ExternalSubscriptionCanceled,
+    events.SubOrchestrationCancelRequested,
     events.PromiseWithdrawn,
     events.QueueSubscriptionCanceled,
     events.StreamSubscriptionCanceled,
 )
 _WORDS = {
     "TimerCreated": "timer",
+    "ExternalSubscribed": "event",
+    "SubOrchestrationScheduled": "child",
     "PromiseCreated": "promise",
     "QueueSubscribed": "queue",
     "StreamSubscribed": "stream",
 }
 
 
-def waits_of(claim: ClaimedInstance, ended: Sequence[HistoryEvent], *, using: str) -> list[SpanRecord]:
+def waits_of(
+    claim: ClaimedInstance, ended: Sequence[HistoryEvent], heard: Mapping[int, int], *, using: str
+) -> list[SpanRecord]:
     """Return a span for each wait that ended with these events; one query, none where there is none.
 
     Where the database fails there are none: what was committed must not be undone by its trace.
+
+    Args:
+        heard: The waits that external events ended, by the seq of the event.
     """
-    facts = [event for event in ended if isinstance(event.fact, (*DONE, *FAILED, *CALLED_OFF))]
-    seqs = {event.fact.source_seq for event in facts if event.fact.source_seq is not None}
-    if not seqs:
+    sources = [
+        (event, seq)
+        for event in ended
+        if isinstance(event.fact, (*DONE, *FAILED, *CALLED_OFF))
+        and (seq := event.fact.source_seq or heard.get(event.seq)) is not None
+    ]
+    if not sources:
         return []
     try:
-        openings = load_openings(claim.id, claim.execution_number, seqs, using=using)
+        openings = load_openings(claim.id, claim.execution_number, {seq for _, seq in sources}, using=using)
     except connections.DatabaseFault:
         connections.discard(using)
         return []
-    found = [(event, openings.get(event.fact.source_seq or 0)) for event in facts]
-    return [_span(event, opening) for event, opening in found if opening is not None]
+    return [_span(event, openings[seq]) for event, seq in sources if seq in openings]
 
 
 def _span(event: HistoryEvent, opening: Opening) -> SpanRecord:
@@ -67,7 +86,7 @@ def _span(event: HistoryEvent, opening: Opening) -> SpanRecord:
 
 def _reason(fact: Fact) -> str:
     match fact:
-        case events.PromiseFailed(failure=failure):
+        case events.PromiseFailed(failure=failure) | events.SubOrchestrationFailed(failure=failure):
             return f"{failure.error_type}: {failure.message}"
         case events.PromiseExpired():
             return "Its deadline has passed."

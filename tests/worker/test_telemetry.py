@@ -115,6 +115,7 @@ def test_the_trace_of_the_request_goes_through_activities_children_and_detached_
         "label": "packing",
         "timer": "start order",
         "start child": "start order",
+        "child child": "start order",
         "turn child": "start child",
         "activity pay": "start child",
         "http": "activity pay",
@@ -269,3 +270,38 @@ def test_timers_promises_queues_and_streams_are_spans_when_they_have_ended(regis
     assert spans["promise refused"].status.description == "PromiseFailed: no"
     assert {"queue box", "stream orders"} <= set(spans)
     assert spans["timer"].attributes["canceled"] is True
+
+
+def test_waits_for_events_and_children_are_spans_when_they_have_ended(registry, durable, exporter):
+    @registry.orchestration("pack")
+    def pack(ctx, fails: bool):
+        yield ctx.schedule_timer(3000)
+        if fails:
+            raise ValueError("too heavy")
+
+    @registry.orchestration("order")
+    def order(ctx):
+        early = yield ctx.wait_for_event("early")
+        approved, confirmed = ctx.wait_for_event("approved"), ctx.wait_for_event("approved")
+        yield ctx.race(ctx.wait_for_event("never"), confirmed)
+        yield ctx.all([ctx.schedule_sub_orchestration(pack, False), ctx.schedule_sub_orchestration("pack", True)])
+        return [early, (yield approved), (yield confirmed)]
+
+    with trace.get_tracer("shop").start_as_current_span("request"):
+        durable.client.start_orchestration("o", "order")
+    durable.client.raise_event("o", "early", 0)
+    durable.run()
+    for number in (1, 2):
+        durable.advance(seconds=5)
+        durable.restart()  # Whoever sees the end need not have seen the beginning.
+        durable.client.raise_event("o", "approved", number)
+        durable.run()
+    durable.advance(seconds=4)
+    assert durable.client.get_output("o") == [0, 1, 2]
+
+    waits = [each for each in exporter.get_finished_spans() if each.name.partition(" ")[0] in ("event", "child")]
+    assert [(each.name, round((each.end_time - each.start_time) / 1e9), each.status.description) for each in waits] == [
+        *(("event early", 0, None), ("event approved", 5, None), ("event approved", 10, None)),
+        *(("event never", 10, None), ("child pack", 3, None), ("child pack", 3, "ValueError: too heavy")),
+    ]
+    assert [each.name for each in waits if each.attributes.get("canceled")] == ["event never"]
