@@ -160,6 +160,7 @@ BROAD_EXCEPTS = {
     "redaction/hook.py": "the REDACT hook: what it was to hide is withheld",
     "testing/": "code under test",
     "worker/executor.py": "an attempt of an activity: its failure",
+    "worker/partials.py": "what storing partial results raises: given to the attempt, and raised again",
     "worker/stepfinder.py": "a replay outside a turn: a turn, which blocks the instance",
     "worker/turns.py": "the engine's advance: the instance is blocked, and nobody else",
 }

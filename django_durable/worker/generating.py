@@ -94,14 +94,18 @@ class Generating:
                 sent = self._take(partial)
                 if self._buffer is not None and self._buffer.at_once:
                     self._store()
-                while self._buffer is not None and self._buffer.is_full and not self._attempt.cancel_requested:
+                self._check_time()
+                while self._buffer is not None and self._buffer.is_full:
                     self._buffer.wait_for_room(ROOM_SECONDS)
-                if self._attempt.cancel_requested:
-                    raise asyncio.CancelledError
-                if self._overdue():
-                    raise TimeoutError
+                    self._check_time()
         finally:
             generator.close()
+
+    def _check_time(self) -> None:
+        if self._attempt.cancel_requested:
+            raise asyncio.CancelledError
+        if self._overdue():
+            raise TimeoutError
 
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
         """Async twin of `run`; where it is to stop, or out of time, the running task is canceled."""
@@ -156,7 +160,7 @@ class Generating:
         return None if initial is None else self._codec.decode(self._codec.encode(initial), self._reduction.state)
 
     def _take(self, partial: Any) -> Any:
-        """Fold what was yielded, as it is stored. Raises: PayloadError. LeaseLost, StreamClosed: stop."""
+        """Fold what was yielded, as it is stored. Raises: PayloadError. As `Buffer.put`: stop."""
         payload = self._codec.encode(partial, "The partial result")
         if self._buffer is not None:
             self._buffer.put(self._codec.seal_like(self._attempt.task.input, payload))

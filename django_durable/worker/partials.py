@@ -6,6 +6,9 @@ guarded by its lease, and then a pause, in which more gathers. So what a generat
 long it runs and not from how often it yields, and a crash loses what was yielded in the last moment. A generator that
 yields faster than it is stored waits. Where the store refuses, the generator learns of it at its next `yield`.
 
+While the database fails everything is kept and tried again, what failed last behind the others. Any other error is the
+attempt's, and ends the thread: the worker has failed then, as with its other threads.
+
 A worker without threads stores each partial result at once.
 """
 
@@ -49,14 +52,14 @@ class Buffer:
         self._storing = threading.Lock()
         self._waiting: list[Payload] = []
         self._bytes = 0
-        self._refused: Exception | None = None
+        self._refused: BaseException | None = None
 
     @property
     def is_full(self) -> bool:
         return len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES
 
     def put(self, payload: Payload) -> None:
-        """Take a partial result. Raises: LeaseLost, StreamClosed: earlier ones were refused; stop."""
+        """Take a partial result. Raises: what earlier ones were refused with; stop."""
         with self._changed:
             if self._refused is not None:
                 raise self._refused
@@ -72,7 +75,7 @@ class Buffer:
     def flush(self) -> None:
         """Store what is there.
 
-        Raises: LeaseLost, StreamClosed. DatabaseFault: it was kept; try again.
+        Raises: DatabaseFault: it was kept; try again. LeaseLost, StreamClosed, and what nobody expects: it is refused.
         Writes: Stream, StreamItem, InboxMessage; in the transaction that is open, or one of its own.
         """
         with self._storing:
@@ -85,7 +88,9 @@ class Buffer:
                 streams.append_from_activity(
                     *(task.key, task.lease_token, self._stream, taken), now=self._clock.now(), using=self._using
                 )
-            except (LeaseLost, StreamClosed) as error:
+            except connections.DatabaseFault:
+                raise
+            except BaseException as error:
                 self._refuse(error)
                 raise
             with self._changed:
@@ -93,7 +98,7 @@ class Buffer:
                 self._bytes -= sum(map(len, taken))
                 self._changed.notify_all()
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: BaseException) -> None:
         with self._changed:
             self._refused = error
             self._waiting.clear()
@@ -110,7 +115,7 @@ class PartialsWriter:
         self._using = using
         self._at_once = at_once
         self._lock = threading.Lock()
-        self._buffers: set[Buffer] = set()
+        self._buffers: dict[Buffer, None] = {}
         self._thread: threading.Thread | None = None
         self._rung = threading.Event()
         self._stop = threading.Event()
@@ -121,7 +126,7 @@ class PartialsWriter:
         buffer = Buffer(attempt, stream, at_once=self._at_once, ring=ring, clock=self._clock, using=self._using)
         if not self._at_once:
             with self._lock:
-                self._buffers.add(buffer)
+                self._buffers[buffer] = None
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._main, name="durable-partials", daemon=True)
                     self._thread.start()
@@ -130,7 +135,12 @@ class PartialsWriter:
     def close(self, buffer: Buffer) -> None:
         """Forget a buffer; what is left in it is dropped."""
         with self._lock:
-            self._buffers.discard(buffer)
+            self._buffers.pop(buffer, None)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs, or will start with the first buffer."""
+        return self._thread is None or self._thread.is_alive()
 
     def stop(self) -> None:
         """End the thread, after a last round."""
@@ -162,8 +172,16 @@ class PartialsWriter:
             except connections.DatabaseFault as error:
                 self._instrumentation.database_failed(error, PAUSE_SECONDS)
                 connections.discard(self._using)
+                self._move_back(buffer)
                 self._rung.set()
                 return
+
+    def _move_back(self, buffer: Buffer) -> None:
+        """Let the others come first the next time: their streams need not be locked, too."""
+        with self._lock:
+            if buffer in self._buffers:
+                del self._buffers[buffer]
+                self._buffers[buffer] = None
 
 
 def _nobody() -> None:

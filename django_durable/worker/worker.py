@@ -138,7 +138,7 @@ class Worker:
         """
         if self._dispatching is None or self._leases is None or self._watchdog.gave_up is not None:
             return False
-        return self._leases.alive and not self._dispatching.ended.is_set()
+        return self._leases.alive and self._partials.alive and not self._dispatching.ended.is_set()
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
         """Wait until nothing is due and nothing runs here. Returns: False after `timeout` seconds, or if it failed."""

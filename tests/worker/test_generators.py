@@ -297,6 +297,79 @@ def test_where_the_last_partial_results_cannot_be_stored_the_attempt_does_not_co
     assert output(instance) == 1
 
 
+def test_an_error_nobody_expects_is_the_attempts_and_ends_the_worker(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both: the attempt, so that what fails each time is tried as often as its policy says; the worker, as any bug."""
+    attempts: list[int] = []
+    ended, append = threading.Event(), streams.append_from_activity
+    monkeypatch.setattr(threading, "excepthook", lambda args: ended.set())
+
+    def failing(*args: Any, **options: Any) -> int:
+        if not ended.is_set():
+            raise KeyError("a bug")
+        return append(*args, **options)
+
+    def it(ctx: Any, total: Total) -> Iterator[int]:
+        attempts.append(ctx.attempt)
+        for _ in range(total, 5000):
+            yield 1
+        assert ended.wait(PATIENCE)
+        yield 0
+
+    monkeypatch.setattr(partials.streams, "append_from_activity", failing)
+    instance = start(registry, counting(registry, it, retry=AGAIN))
+    with running(registry, shutdown_timeout=timedelta(0)) as worker:
+        assert ended.wait(PATIENCE)
+        assert not worker.running
+    run_to_idle(registry)
+    assert (output(instance), set(attempts)) == (5000, {1, 2})  # The second one may be handed back and called again.
+
+
+def test_a_stream_that_is_locked_holds_up_no_other(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    append, failed = streams.append_from_activity, []
+
+    def failing(key: Any, *args: Any, **options: Any) -> int:
+        failed.append(key)
+        if key == failed[0] and len(set(failed)) < 2:
+            raise OperationalError("lock timeout")
+        return append(key, *args, **options)
+
+    def it(total: Total) -> Iterator[int]:
+        yield 1
+        wait_until(lambda: StreamItem.objects.exists())
+        yield 1
+
+    monkeypatch.setattr(partials.streams, "append_from_activity", failing)
+    name = counting(registry, it)
+    instances = [start(registry, name), start(registry, name)]
+    run_to_idle(registry)
+    assert [output(each) for each in instances] == [2, 2]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_generator_that_waits_for_room_runs_out_of_time(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, is_async: bool
+) -> None:
+    def failing(*args: Any, **options: Any) -> int:
+        raise OperationalError("gone")
+
+    def it(total: Total) -> Iterator[int]:
+        while True:
+            yield 1
+
+    async def it_async(total: Total) -> AsyncGenerator[int, int]:
+        while True:
+            yield 1
+
+    monkeypatch.setattr(partials.streams, "append_from_activity", failing)
+    function = it_async if is_async else it
+    instance = start(registry, counting(registry, function, timeout=timedelta(milliseconds=300)))
+    with running(registry):
+        wait_for_status(instance, "Failed")
+    assert failure(instance)["error_type"] == "TimeoutError"
+
+
 def test_a_yield_inside_a_transaction_is_refused(registry: Registry) -> None:
     def it(total: Total) -> Iterator[int]:
         with transaction.atomic():
