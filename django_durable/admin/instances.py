@@ -176,7 +176,9 @@ class InstanceAdmin(GuardedAdmin):
             reads=lambda stream: self.may_read(request, instance, stream),
             sees=lambda relative: self.rules_allow(request, Right.VIEW, relative),
         )
-        fitting = [each for each in OPERATIONS.values() if each.fits(instance)]
+        fitting = [
+            each for each in OPERATIONS.values() if each.fits(instance) and (page["streams"] or not each.on_streams)
+        ]
         offered = [each for each in fitting if self.may(request, each.right, instance)]
         page |= {"operations": offered, "may_signal": self.may(request, "signal", instance)}
         return self._page(request, "detail.html", title=instance.instance_id, **page, **(extra_context or {}))

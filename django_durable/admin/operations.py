@@ -41,6 +41,7 @@ class Operation:
         fits: Whether it is offered for an instance. The client decides whether it is legal.
         form: What it asks for; None where it is done without asking.
         note: What the log says of it.
+        on_streams: Whether it needs a stream that is there; on the page of an instance without any it is not offered.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Operation:
     form: type[forms.Form] | None = None
     note: Callable[[dict[str, Any]], str]
     dangerous: bool = False
+    on_streams: bool = False
 
 
 def _reason(given: dict[str, Any]) -> str | None:
@@ -192,6 +194,7 @@ CLOSE = Operation(
     run=lambda client, instance_id, given: client.close_stream(instance_id, given["stream"], _reason(given)),
     fits=_status_in(*LIVE),
     form=CloseForm,
+    on_streams=True,
     note=lambda given: _("Closed the stream “%(stream)s”.") % {"stream": given["stream"]},
     dangerous=True,
 )
@@ -207,6 +210,7 @@ TRIM = Operation(
     run=lambda client, instance_id, given: client.trim_stream(instance_id, given["stream"], keep=given["keep"]),
     fits=lambda instance: True,
     form=TrimForm,
+    on_streams=True,
     note=lambda given: _("Trimmed the stream “%(stream)s”.") % {"stream": given["stream"]},
     dangerous=True,
 )

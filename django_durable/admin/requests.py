@@ -81,6 +81,7 @@ class RequestChangeList(KeysetChangeList):
 class RequestAdmin(ReadOnlyAdmin):
     """The list of requests, and the page that one is answered on. Who may answer may look."""
 
+    show_full_result_count = False
     list_display = ("state", "asked", "whom", "deadline", "created", "name", "of")
     list_display_links = ("asked",)
     list_filter = (OpenFilter, AssigneeFilter)

@@ -18,7 +18,6 @@ from . import overview, text
 class ReadOnlyAdmin(admin.ModelAdmin):
     """A model that is only looked at."""
 
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions = None
 

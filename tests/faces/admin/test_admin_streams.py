@@ -39,6 +39,18 @@ def test_streams_are_shown_with_their_last_items_as_text(boss, talk):
     assert "closed: it is secret" in body
 
 
+def test_what_needs_a_stream_is_offered_where_there_is_one(boss, shop, talk):
+    shop.client.start_orchestration("silent", "shop.waits")
+    shop.run()
+    silent = f"{URL}{Instance.objects.get(instance_id='silent').pk}/"
+
+    def offered(address: str) -> set[str]:
+        return set(re.findall(r"/do/([a-z-]*stream|send)/", boss.get(f"{address}change/").content.decode()))
+
+    assert offered(talk) == {"send", "close-stream", "trim-stream"}
+    assert offered(silent) == {"send"}
+
+
 def test_rules_take_single_streams_away_also_from_who_has_the_permissions(person, talk, settings):
     settings.DJANGO_DURABLE = {"PERMISSIONS": "tests.faces.admin.test_admin_streams.NotesRules"}
     boss = person("view_instance", "view_payload", "send_to_stream")

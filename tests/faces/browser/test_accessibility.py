@@ -1,9 +1,9 @@
-"""axe finds nothing serious on any page, in light and in dark."""
+"""axe finds nothing on any page by any of its rules, in light and in dark."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,8 +16,6 @@ from tests.acceptance.stage import until
 ADMIN = "/admin/django_durable/"
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-GRAVE = {"serious", "critical"}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +82,7 @@ VISITS = {
 
 
 @pytest.mark.parametrize("who", VISITS)
-def test_no_page_has_a_grave_problem(visitors, addresses, who):
+def test_no_page_has_a_problem(visitors, addresses, who):
     found = []
     with visitors.page("staff" if who == "admin" else who, bypass_csp=True) as page:
         for name in VISITS[who]:
@@ -92,16 +90,15 @@ def test_no_page_has_a_grave_problem(visitors, addresses, who):
             found += [(name, "light", *each) for each in problems(page)]
             page.emulate_media(color_scheme="dark")
             page.evaluate("Promise.all(document.getAnimations().map((fading) => fading.finished))")
-            found += [(name, "dark", *each) for each in problems(page, runOnly=["color-contrast"])]
+            found += [(name, "dark", *each) for each in problems(page)]
             page.emulate_media(color_scheme="light")
     assert not found
 
 
-def problems(page: Page, **options: Any) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield rule, sentence and places of what axe finds grave, Django's own search field aside."""
+def problems(page: Page) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield rule, sentence and places of what axe finds, Django's own search field aside."""
     from axe_playwright_python.sync_playwright import Axe
 
     context = {"exclude": ["#changelist-search"]}
-    for found in Axe().run(page, context, {"resultTypes": ["violations"], **options}).response["violations"]:
-        if found["impact"] in GRAVE:
-            yield found["id"], found["help"], [each["html"] for each in found["nodes"][:3]]
+    for found in Axe().run(page, context, {"resultTypes": ["violations"]}).response["violations"]:
+        yield found["id"], found["help"], [each["html"] for each in found["nodes"][:3]]

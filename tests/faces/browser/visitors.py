@@ -50,7 +50,7 @@ class Visitors:
             yield page
         finally:
             opened.close()
-        assert not complaints
+        assert not complaints, complaints
 
     def _session(self, who: str) -> Any:
         if who not in self._sessions:
