@@ -62,7 +62,7 @@ AMBIENT_CALLS = {
     "date": {"today"},
     "uuid": {"uuid1", "uuid4", "uuid6", "uuid7"},
 }
-ASYNCIO_OWNERS = {"engine/loop.py"} | {
+ASYNCIO_OWNERS = {"engine/loop.py", "engine/unordered.py"} | {
     f"engine/checkpointed/{name}.py" for name in ("awaiting", "borrowed", "futures", "tasks")
 }
 

@@ -203,7 +203,9 @@ class BaseProgram(ABC):
         """Take the identity and the KV entries of an execution, and return the context for its code."""
         self.started = fact
         identity = f"{fact.instance_id}:{fact.execution}:{fact.seed}"
-        self.loop = OrchestrationLoop(self, started_ms=self.now_ms, salt=zlib.crc32(identity.encode()))  # type: ignore[abstract]  # refuses the rest
+        self.loop = OrchestrationLoop(  # type: ignore[abstract]  # refuses the rest
+            self, started_ms=self.now_ms, salt=zlib.crc32(identity.encode()), engine_version=fact.engine_version
+        )
         self.key_values = KeyValues(kv, self.codec, self.environment.limits, self.issue_only)
         self._context = OrchestrationContext(self)
         return self._context
@@ -254,12 +256,14 @@ class BaseProgram(ABC):
 
     # What verbs do.
 
-    def issue(self, command: Command, decode: Decoder, what: str) -> DurableFuture[Any]:
-        """Issue a command and return the future of its outcome.
+    def issue(
+        self, command: Command, decode: Decoder, what: str, *, kind: type[DurableFuture[Any]] = DurableFuture
+    ) -> DurableFuture[Any]:
+        """Issue a command and return the future of its outcome, which is of a `kind`.
 
         Raises: ForbiddenInOrchestration: called while the code is not running.
         """
-        future = DurableFuture[Any](loop=self.loop, host=self, command=command, decode=decode, what=what)
+        future = kind(loop=self.loop, host=self, command=command, decode=decode, what=what)
         if not self._inert:
             self._check_running()
             self.outstanding.issue(command, future)

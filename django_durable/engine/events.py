@@ -88,7 +88,7 @@ from .facts.timers import (
     TimerFired as TimerFired,
 )
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """What executions started from now on record; one that records a later version cannot be replayed by this engine."""
 
 

@@ -3,8 +3,9 @@
 Theory of operation. Each execution has its own loop. The loop is running only while an event is being applied; it runs
 what is ready, first in first out, until nothing is, and stops. Its clock is the history's clock, given from outside.
 Timers it is asked for become durable timers of the execution. Tasks and futures hash by the order of their creation,
-so sets of them (`asyncio.wait` returns two) iterate alike on every replay. Whatever would do I/O, use a thread or wait
-for something that no history records raises `ForbiddenInOrchestration`.
+so sets of them (`asyncio.wait` returns two) iterate alike on every replay; a `TaskGroup` keeps its tasks in it (see
+`unordered`). Whatever would do I/O, use a thread or wait for something that no history records raises
+`ForbiddenInOrchestration`.
 
 Steps are counted, those of the loop and what the code asks for between them, so code that spins is stopped.
 
@@ -14,7 +15,8 @@ moment no history records. `dispose` closes what is left, with nobody to listen.
 The loop is set as the running loop of its thread while it runs, so `asyncio` functions find it and Django's async
 guard refuses ORM calls. A loop that was running before (an application's own) is set aside and put back.
 
-This file, and `checkpointed`, which takes tasks and futures apart, are all of the engine that touches asyncio.
+This file, `unordered`, and `checkpointed`, which takes tasks and futures apart, are all of the engine that touches
+asyncio.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ from asyncio import events as asyncio_events, tasks as asyncio_tasks
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from sys import get_asyncgen_hooks, set_asyncgen_hooks
-from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 from .driving import awaitable_of, close_fully
 from .durations import milliseconds
 from .errors import ForbiddenInOrchestration, InvalidArgument, StepBudgetExceeded
+from .unordered import keep_in_order, refuse_coroutines
 
 CancelledError = asyncio.CancelledError
 """Raised into orchestration code at its await when it, or the task it runs in, is canceled."""
@@ -82,7 +84,7 @@ class OrchestrationTask(asyncio.Task[T]):
         context: contextvars.Context | None = None,
         **options: Any,
     ) -> None:
-        self._order = loop.next_order() if order is None else order
+        self._order = loop.next_task() if order is None else order
         self.context = contextvars.copy_context() if context is None else context
         named = loop.task_name() if name is None else str(name)
         super().__init__(coro, loop=loop, name=named, context=self.context, **options)
@@ -115,14 +117,18 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
 
     `salt` is where the hashes of tasks and futures start: the same on every replay, another one for each execution,
     or the tasks of many executions would collide in the sets that asyncio keeps for the whole process.
+
+    Since version 2 of the engine, task groups keep their tasks in order, and tasks are numbered apart from futures:
+    how many of those a function of asyncio makes depends on the version of Python, and on how the code is run.
     """
 
-    def __init__(self, host: LoopHost, *, started_ms: int, salt: int) -> None:
+    def __init__(self, host: LoopHost, *, started_ms: int, salt: int, engine_version: int) -> None:
         self.now_ms = started_ms
         self._started_ms = started_ms
         self._host: LoopHost | None = host
         self._ready: deque[asyncio.Handle] = deque()
-        self._order = salt
+        self._order = self._last_task = salt
+        self._orders_tasks = engine_version >= 2
         self._named = 0
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._steps_left = 0
@@ -133,9 +139,16 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         return self._host
 
     def next_order(self) -> int:
-        """Return the next number of the creation order of tasks and futures."""
+        """Return the next number of the creation order of futures."""
         self._order += 1
         return self._order
+
+    def next_task(self) -> int:
+        """Return the next number of the creation order of tasks."""
+        if not self._orders_tasks:
+            return self.next_order()
+        self._last_task += 1
+        return self._last_task
 
     def task_name(self) -> str:
         """Return the next name for a task that was given none."""
@@ -181,13 +194,13 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         """Return the tasks that are not done, oldest first."""
         return list(self._tasks)
 
-    def standing(self) -> tuple[int, int, int]:
-        """Return when the loop started (ms since the epoch), and the numbers of the last future and the last name."""
-        return self._started_ms, self._order, self._named
+    def standing(self) -> tuple[int, int, int, int]:
+        """Return when the loop started (ms since the epoch), and the numbers of the last future, name and task."""
+        return self._started_ms, self._order, self._named, self._last_task
 
-    def stand(self, started_ms: int, order: int, named: int) -> None:
-        """Go on from `standing`."""
-        self._started_ms, self._order, self._named = started_ms, order, named
+    def stand(self, started_ms: int, order: int, named: int, last_task: int = 0) -> None:
+        """Go on from `standing`; version 1 of the engine did not number tasks."""
+        self._started_ms, self._order, self._named, self._last_task = started_ms, order, named, last_task
 
     def count_step(self) -> None:
         """Count something that code may ask for without ever suspending: a command, a future. Raises: OutOfSteps."""
@@ -277,7 +290,9 @@ class OrchestrationLoop(asyncio.AbstractEventLoop):
         return OrchestrationFuture(loop=self)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        _refuse_unordered(inspect.currentframe())
+        refuse_coroutines(inspect.currentframe())
+        if self._orders_tasks:
+            keep_in_order(inspect.currentframe())
         # Eager tasks would start in the middle of their creator; order is what this loop is for.
         options.pop("eager_start", None)
         if not asyncio.iscoroutine(coro):
@@ -356,24 +371,6 @@ def delay_ms(delay: float) -> int:
         raise InvalidArgument(f"The delay is {delay!r} s, expected a finite number. To wait for ever, give no timeout.")
     # Rounded, not rounded up: deadlines are sums of floats, and 1.5 s must stay 1,500 ms.
     return milliseconds(max(0, round(delay * 1000)), "delay")
-
-
-def _refuse_unordered(frame: FrameType | None) -> None:
-    """Refuse coroutines given to `asyncio.as_completed`: it starts them in the order of a set, so of their addresses.
-
-    Raises: ForbiddenInOrchestration: give it futures or tasks, which have an order.
-    """
-    file = asyncio.ensure_future.__code__.co_filename
-    # The way from there leads over ensure_future and, on Python 3.11, a helper of it and a set comprehension.
-    for _ in range(4):
-        frame = frame.f_back if frame is not None else None
-        if frame is None or frame.f_code.co_filename != file:
-            return
-        if frame.f_code is asyncio.as_completed.__code__:
-            raise ForbiddenInOrchestration(
-                "Giving coroutines to asyncio.as_completed(), which starts them in an order of its own (wrap each in "
-                "asyncio.create_task() before),"
-            )
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..engine.events import OrchestrationStarted, Payload
+from ..engine.events import ENGINE_VERSION, OrchestrationStarted, Payload
 from ..engine.states import ExecutionStatus, RuntimeStatus
 from ..models import Execution, InboxMessage, Instance
 from . import sql, wakeups
@@ -143,5 +143,6 @@ def _first_fact(row: NewInstance) -> OrchestrationStarted:
         instance_id=row.instance_id,
         execution=1,
         seed=row.seed,
+        engine_version=ENGINE_VERSION,
         parent_instance_id=row.parent_instance_id,
     )

@@ -71,6 +71,30 @@ async def _refused(ctx):
     await ctx.run(refuse, "no")
 
 
+@registry.orchestration("aio.called_off")
+async def called_off(ctx):
+    """What is left of a group that was larger once is canceled in the order in which it was created."""
+    undone = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for n in range(6):
+                group.create_task(_leg(ctx, n, undone))
+            await asyncio.sleep(1)
+            group.create_task(_refused(ctx))
+    except* Exception as errors:
+        undone.append(len(errors.exceptions))
+    return undone
+
+
+async def _leg(ctx, n, undone):
+    try:
+        await (asyncio.sleep(3600) if n % 2 else ctx.run(double, n))
+    except asyncio.CancelledError:
+        undone.append(n)
+        undone.append(await ctx.run(double, n))
+        raise
+
+
 @registry.orchestration("aio.primitives")
 async def primitives(ctx):
     queue: asyncio.Queue[int] = asyncio.Queue(maxsize=1)
@@ -110,6 +134,7 @@ EXPECTED = {
     "aio.as_completed": [0, 2, 4, 6],
     "aio.timeouts": ["wait_for", "timeout", 8],
     "aio.task_group": [[0, 2, 4], 1],
+    "aio.called_off": [1, 3, 5, 2, 6, 10, 1],
     "aio.primitives": [0, 2, 4],
     "aio.shield": 42,
 }

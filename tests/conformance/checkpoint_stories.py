@@ -53,6 +53,30 @@ async def task_group(ctx):
     return [[each.result() for each in tasks], failed]
 
 
+@stored
+async def called_off(ctx):
+    undone = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for n in range(6):
+                group.create_task(leg(ctx, n, undone))
+            await asyncio.sleep(1)
+            group.create_task(refused(ctx))
+    except ExceptionGroup as errors:
+        undone.append(len(errors.exceptions))
+    return undone
+
+
+@registry.durable_function
+async def leg(ctx, n, undone):
+    try:
+        await (asyncio.sleep(3600) if n % 2 else ctx.run(double, n))
+    except asyncio.CancelledError:
+        undone.append(n)
+        undone.append(await ctx.run(double, n))
+        raise
+
+
 @registry.durable_function
 async def produce(ctx, queue, event):
     for n in range(3):

@@ -18,7 +18,7 @@ from django_durable.engine.checkpoint import CompiledFunction
 from django_durable.engine.commands import COMMAND_FACTS
 from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
-from django_durable.engine.events import TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
+from django_durable.engine.events import ENGINE_VERSION, TERMINAL_FACTS, Fact, HistoryEvent, OrchestrationStarted
 from django_durable.engine.facts.streams import StoredItem
 from django_durable.engine.failures import Failure
 from django_durable.engine.loop import OrchestrationFuture, OrchestrationLoop
@@ -345,6 +345,7 @@ def dropped(host: Host) -> list[str]:
 def started(name: str, input: Any = None, **other: Any) -> OrchestrationStarted:
     """Return the first fact of an execution."""
     fields = {"version": "1.0.0", "input": json.dumps(input), "instance_id": "i", "execution": 1, "seed": "seed"}
+    fields["engine_version"] = ENGINE_VERSION
     return OrchestrationStarted(**{"name": name, **fields, **other})
 
 
@@ -409,10 +410,10 @@ class _Awaiting(ast.NodeTransformer):
 class LoopHost:
     """The host of a bare loop; the test fires its timers."""
 
-    def __init__(self, salt: int = 0) -> None:
+    def __init__(self, salt: int = 0, engine_version: int = ENGINE_VERSION) -> None:
         self.timers: list[tuple[int, asyncio.Future[None]]] = []
         self.reported: list[str] = []
-        self.loop = OrchestrationLoop(self, started_ms=1_000_000, salt=salt)
+        self.loop = OrchestrationLoop(self, started_ms=1_000_000, salt=salt, engine_version=engine_version)
 
     def schedule_timer(self, delay_ms: int) -> asyncio.Future[None]:
         future: asyncio.Future[None] = OrchestrationFuture(loop=self.loop)

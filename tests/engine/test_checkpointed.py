@@ -16,6 +16,7 @@ from django_durable.engine.replay import Execution
 from django_durable.engine.spans import current_book
 
 from .checkpoints import CheckpointHost, durable
+from .support import Host
 
 # What verbs return.
 
@@ -272,6 +273,23 @@ def test_asyncios_own_functions_go_on() -> None:
         host.fire(nth)
     host.complete("shielded", 1)
     assert host.output == ["timeout", "wait_for", 1]
+
+
+async def calls_off_a_sleep(ctx: Any) -> Any:
+    sleeps = asyncio.create_task(asyncio.sleep(60))
+    await ctx.run("a")
+    sleeps.cancel()
+    await ctx.run("b")
+    return sleeps.cancelled()
+
+
+@pytest.mark.parametrize("kind", [Host, CheckpointHost])
+def test_the_timer_of_a_sleep_is_taken_back_when_the_code_that_slept_hears_of_it(kind: type[Host]) -> None:
+    host = kind(calls_off_a_sleep)
+    host.complete("a")
+    assert host.kinds[-2:] == ["ActivityScheduled", "TimerCanceled"]
+    host.complete("b")
+    assert host.output is True
 
 
 @durable

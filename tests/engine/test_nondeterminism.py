@@ -335,7 +335,7 @@ def test_an_execution_that_a_newer_engine_started_is_refused() -> None:
 
     newer = started("story", engine_version=events.ENGINE_VERSION + 1)
     for history, facts in (([HistoryEvent(1, START, newer)], []), ([], [newer])):
-        with pytest.raises(ValueError, match="was started by engine version 2, this one is version 1"):
+        with pytest.raises(ValueError, match="was started by engine version 3, this one is version 2"):
             Execution.replay(FakeEnvironment(story), history).advance(facts, now=START)
 
 

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import generated, readable, signals, streams
 from ..checkpoint import CompiledFunction, compile_function
+from ..commands import CreateTimer
+from ..decoding import Nothing
 from ..errors import NotCompilable, NotRegistered
 from ..loop import delay_ms
 from ..pauses import Pause, PauseForEventException, current_program, future_of
+from .futures import SleepFuture
 
 if TYPE_CHECKING:
     from ..base import BaseProgram
@@ -91,7 +94,7 @@ def _twin(coroutine: CoroutineType[Any, Any, Any], program: BaseProgram) -> Awai
     given = coroutine.cr_frame.f_locals
     if function is asyncio.sleep and given["result"] is None and (milliseconds := delay_ms(given["delay"])):
         coroutine.close()
-        return program.schedule_timer(milliseconds)
+        return program.issue(CreateTimer(duration_ms=milliseconds), Nothing(), "Timer", kind=SleepFuture)
     return _compiled_twin(coroutine, wait_for if function is asyncio.wait_for else function)
 
 

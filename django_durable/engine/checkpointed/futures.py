@@ -82,6 +82,17 @@ def outer_of(callback: Any) -> Any:
     return next(cell.cell_contents for name, cell in closed_over if name == "outer")
 
 
+class SleepFuture(DurableFuture[None]):
+    """The timer of a sleep: where that is canceled, it is taken back when the code that slept hears of it."""
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        if self._host is not None and self.command is not None:
+            self.get_loop().call_soon(self._host.withdraw, self.command)
+        return asyncio.Future.cancel(self, msg)
+
+
 class PlainFutures:
     """Futures that the loop made, for nobody in particular."""
 
@@ -110,8 +121,9 @@ class PlainFutures:
 class VerbFutures(PlainFutures):
     """Futures of commands."""
 
-    name = "verb"
-    type = DurableFuture
+    def __init__(self, name: str, type: type[DurableFuture[Any]]) -> None:
+        self.name = name
+        self.type = type
 
     def state(self, part: DurableFuture[Any], saving: Saving) -> dict[str, Any]:
         if part.done():  # Its command is history.
@@ -146,4 +158,7 @@ class GroupFutures(PlainFutures):
 _GROUPS: tuple[tuple[str, type[AllFuture] | type[RaceFuture]], ...] = (
     *(("all", AllFuture), ("race", RaceFuture), ("pause", PauseFuture)),
 )
-KINDS: tuple[Kind, ...] = (PlainFutures(), VerbFutures(), *(GroupFutures(*each) for each in _GROUPS))
+KINDS: tuple[Kind, ...] = (
+    *(PlainFutures(), VerbFutures("verb", DurableFuture), VerbFutures("sleep", SleepFuture)),
+    *(GroupFutures(*each) for each in _GROUPS),
+)

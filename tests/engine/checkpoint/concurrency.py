@@ -113,8 +113,16 @@ class Orchestrations:
             lambda: [f"found.append(await ctx.all([{self.things()}]))"],
             lambda: [f"found.append(await ctx.race({self.things()}))"],
             self._queues,
-            # Where a sleep is canceled, its timer is taken back a step earlier than asyncio would.
             lambda: [f"await asyncio.gather(asyncio.sleep(3), {self.call()}, return_exceptions=True)"],
+            lambda: ["async with asyncio.timeout(2):", f"    await asyncio.gather(asyncio.sleep(3), {self.things()})"],
+            lambda: [
+                f"task = asyncio.create_task(asyncio.sleep(4, {self.numbers}))",
+                f"await {self.thing()}",
+                "task.cancel()",
+                "await task",
+            ],
+            self._groups,
+            self._sets,
             lambda: [f"found.append([await each for each in (helper(ctx, found, '{self.name()}', 0),)])"],
         ]
 
@@ -127,6 +135,28 @@ class Orchestrations:
             "    left = [each for each in left if each not in done]",
             "    found.append([str(each.exception()) for each in done])",
             *(["    for each in left: each.cancel()"] if self.chance.random() < 0.4 else []),
+        ]
+
+    def _groups(self) -> list[str]:
+        return [
+            "async with asyncio.TaskGroup() as group:",
+            *(f"    group.create_task({self.call()})" for _ in range(self.chance.randint(2, 6))),
+            f"    await {self.thing()}",
+            *(f"    group.create_task({self.call()})" for _ in range(self.chance.randint(0, 4))),
+        ]
+
+    def _sets(self) -> list[str]:
+        """Write tasks that are waited for as a set, and canceled in its order."""
+        names = ", ".join(f'"{self.name()}"' for _ in range(self.chance.randint(2, 7)))
+        return [
+            f"left = {{asyncio.create_task(helper(ctx, found, name, 0)) for name in ({names})}}",
+            f"await {self.thing()}",
+            f"for _ in range({self.chance.randint(1, 3)}):",
+            "    if left:",
+            "        done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)",
+            "        found.append([str(each.exception()) for each in done])",
+            "for each in left: each.cancel()",
+            "tasks += left",
         ]
 
     def _queues(self) -> list[str]:
