@@ -6,15 +6,16 @@ import functools
 import inspect
 import uuid
 from collections.abc import Awaitable, Callable, Generator
+from types import FunctionType
 from typing import Any
 
 from ..definitions import Orchestration
 from ..engine.checkpoint import CompiledFunction, Frame
 from ..engine.checkpointed import awaiting
-from ..engine.pauses import current_program
+from ..engine.pauses import PauseForEventException, current_program
 from ..registry import Registry, default
 from .backends import DurableBackend, OrchestrationBackend
-from .runtime import DurableRuntime
+from .runtime import DurableRuntime, beside, is_inside
 from .stores import InMemoryStateStore
 
 
@@ -95,7 +96,12 @@ class Call:
         return self._program.compiled(*self._args, **self._kwargs)
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self._program.runtime().run(*self._args, **self._kwargs).__await__()
+        try:
+            return (yield from self._program.runtime().run(*self._args, **self._kwargs).__await__())
+        except PauseForEventException as paused:
+            if is_inside():
+                raise beside(paused.event) from None
+            raise
 
 
 def make_durable(function: Callable[..., Any], *, registry: Registry | None = None) -> DurableProgram:
@@ -107,7 +113,8 @@ def make_durable(function: Callable[..., Any], *, registry: Registry | None = No
     if isinstance(function, DurableProgram):
         raise AlreadyDurableException(f"{function!r} is durable already.")
     try:
-        inspect.getsource(function)
-    except (OSError, TypeError) as error:
+        if isinstance(function, FunctionType):
+            inspect.getsource(function.__code__)
+    except OSError as error:
         raise NoSourceCodeException(f"The source of {function!r} is not found. Put it into a file.") from error
     return DurableProgram(function, registry or default)

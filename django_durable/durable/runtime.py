@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..engine.checkpoint import CompiledFunction, Frame, dump, load
 from ..engine.durations import milliseconds
-from ..engine.errors import CheckpointDamaged
+from ..engine.errors import CheckpointDamaged, NotDurable
 from ..engine.pauses import Pause, PauseForEventException
 from .backends import OrchestrationBackend
 from .calls import CallStack
@@ -16,6 +17,8 @@ from .stores import State
 
 if TYPE_CHECKING:
     from .program import DurableProgram
+
+_running: ContextVar[DurableRuntime | None] = ContextVar("_running", default=None)
 
 FORMAT = "django_durable program 1"
 
@@ -34,8 +37,10 @@ class DurableRuntime:
         """Begin, or go on, until the program ends; then return its result, on every later call as well.
 
         The arguments count where it begins.
-        Raises: PauseForEventException: it pauses, its state is saved. Publish the event and call this again. Otherwise
-            what the program raised, on every later call as well.
+        Raises:
+            PauseForEventException: it pauses, its state is saved. Publish the event and call this again.
+            NotDurable, Unstorable: it pauses where it cannot; nothing is saved.
+            Otherwise what the program raised, on every later call as well.
         """
         self.last_result = await self.backend.run(self, args, kwargs)
         return self.last_result
@@ -66,28 +71,37 @@ class DurableRuntime:
 
     async def _go_on(self, frame: Frame, paused_at: float | None) -> Any:
         driven = _Driven(frame)
+        while not await self._step(driven):
+            paused = driven.paused
+            again = paused_at is not None
+            event = await self.backend.take_event(self.instance_id, paused.event, again=again)
+            if event is not None:
+                driven.value = event.payload
+            elif _is_over(paused, paused_at):
+                driven.error = TimeoutError(f"Event {paused.event!r} did not arrive in time.")
+            else:
+                await self._save({"frame": frame}, paused_at=paused_at or time.time())
+                self.call_stack = CallStack(frame)
+                raise PauseForEventException(paused.event)
+            paused_at = None
+        self.call_stack = CallStack()
+        await self._save({"result": driven.value})
+        return driven.value
+
+    async def _step(self, driven: _Driven) -> bool:
+        """Go on to the next pause, or the end; tell whether it is the end. An error of the program is one, too."""
+        running = _running.set(self)
         try:
-            while not await driven:
-                paused = driven.paused
-                again = paused_at is not None
-                event = await self.backend.take_event(self.instance_id, paused.event, again=again)
-                if event is not None:
-                    driven.value = event.payload
-                elif _is_over(paused, paused_at):
-                    driven.error = TimeoutError(f"Event {paused.event!r} did not arrive in time.")
-                else:
-                    await self._save({"frame": frame}, paused_at=paused_at or time.time())
-                    self.call_stack = CallStack(frame)
-                    raise PauseForEventException(paused.event)
-                paused_at = None
-        except PauseForEventException:
+            return await driven
+        except PauseForEventException as paused:
+            raise beside(paused.event) from paused
+        except NotDurable:
             raise
         except Exception as error:  # The program's own.
             await self._save({"error": error})
             raise
-        self.call_stack = CallStack()
-        await self._save({"result": driven.value})
-        return driven.value
+        finally:
+            _running.reset(running)
 
     async def _save(self, graph: dict[str, Any], **others: Any) -> None:
         state = {"format": FORMAT, "instance_id": self.instance_id, **others, "graph": dump(graph)}
@@ -101,6 +115,21 @@ class DurableRuntime:
 
     def _find(self, name: str, hash: str) -> CompiledFunction:
         return self.program.find(name)
+
+
+def is_inside() -> bool:
+    """Tell whether a program runs here, or has started the task that does."""
+    return _running.get() is not None
+
+
+def beside(event: str) -> NotDurable:
+    """Return the error for a pause that did not come to the program as one."""
+    return NotDurable(
+        event,
+        "out of something beside the program, such as a task, asyncio.gather, or a function that is not durable",
+        "Await pauses and durable functions in the program itself, or run it as an orchestration, where they may run "
+        "concurrently",
+    )
 
 
 class _Driven:

@@ -24,6 +24,7 @@
     |   |-- StepBudgetExceeded
     |   |-- TurnTimeout
     |   |-- NotCompilable           also a TypeError
+    |   |-- NotDurable              also a RuntimeError
     |   |-- Unstorable              also a TypeError
     |   |-- CodeChanged
     |   |-- CheckpointDamaged       also a ValueError
@@ -292,16 +293,25 @@ class TurnTimeout(AuthorError):
 
 
 class NotCompilable(AuthorError, TypeError):
-    """A function cannot be made resumable. Raised when it is decorated; write what the message says instead."""
+    """A function cannot be made resumable. Raised when it is decorated; write what the message says instead.
+
+    `file` is empty where what was decorated is no function of any file.
+    """
 
     def __init__(self, file: str, line: int, function: str, found: str, instead: str) -> None:
-        self.file = file
-        self.line = line
-        self.function = function
+        self.file, self.line, self.function = file, line, function
+        place = f" ({file}:{line})" if file else ""
         super().__init__(
-            f"Cannot compile {function}() for checkpoints ({file}:{line}): found {found}."
-            f"{f' {instead}.' if instead else ''}"
+            f"Cannot compile {function}() for checkpoints{place}: found {found}.{f' {instead}.' if instead else ''}"
         )
+
+
+class NotDurable(AuthorError, RuntimeError):
+    """Code pauses that is no part of a durable function, so it cannot be stored. Do what the message says instead."""
+
+    def __init__(self, event: str, where: str, instead: str) -> None:
+        self.event = event
+        super().__init__(f"The pause for {event!r} came {where}, and what waits there cannot be stored. {instead}.")
 
 
 class Unstorable(AuthorError, TypeError):

@@ -10,7 +10,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .durations import Duration
+from .arguments import checked_text
+from .durations import Duration, milliseconds
+from .errors import NotDurable
 from .futures import RaceFuture
 from .loop import OrchestrationLoop, running_loop
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from .base import BaseProgram
+
+LONGEST_NAME = 255
 
 
 class PauseForEventException(Exception):
@@ -41,9 +45,16 @@ class Pause:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         program = current_program()
-        if program is None:
+        if program is not None:
+            return (yield from future_of(self, program).__await__())
+        try:
             return (yield self)
-        return (yield from future_of(self, program).__await__())
+        except RuntimeError as error:
+            if not str(error).startswith("Task got bad yield"):
+                raise
+            # No durable function is driven here: the loop of the process was given the pause itself.
+            instead = "Make the function that pauses durable, and call that: make_durable(function)"
+            raise NotDurable(self.event, "from code that is not durable", instead) from None
 
 
 class PauseFuture(RaceFuture):
@@ -63,7 +74,11 @@ def pause(event: str, *, timeout: Duration | None = None, type: Any = Any) -> Pa
 
     Args:
         timeout: timedelta, or int milliseconds, after which TimeoutError is raised at the await instead.
+    Raises: InvalidArgument: the name is no text, the timeout no duration.
     """
+    checked_text(event, "event name", LONGEST_NAME)
+    if timeout is not None:
+        milliseconds(timeout, "timeout")
     return Pause(event, timeout, type)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
 
 import pytest
 
@@ -16,6 +18,7 @@ from django_durable.durable import (
     pause,
     runtime as runtime_module,
 )
+from django_durable.engine.errors import InvalidArgument, NotCompilable, NotDurable, Unstorable
 
 done: list[str] = []
 
@@ -118,3 +121,96 @@ async def _alone():
 def test_what_is_durable_is_not_made_durable_again():
     with pytest.raises(AlreadyDurableException, match="is durable already"):
         make_durable(answer)
+
+
+# What cannot be made durable, and what cannot pause.
+
+
+class Shop:
+    async def opens(self):
+        await pause("key")
+
+
+def logged(function):
+    @functools.wraps(function)
+    async def wrapper(*args):
+        done.append("called")
+        return await function(*args)
+
+    return wrapper
+
+
+@logged
+async def wrapped():
+    await pause("allow")
+
+
+@pytest.mark.parametrize(
+    ("thing", "says"),
+    [
+        (wrapped, r"test_runtime.py:\d+\): found a function that a decorator has wrapped"),
+        (Shop().opens, r"test_runtime.py:\d+\): found a bound method. Decorate the function in its class"),
+        (functools.partial(wrapped), "found no coroutine function"),
+        (Shop, "found no coroutine function"),
+        (done.append, "found no coroutine function"),
+        (None, "found no coroutine function"),
+    ],
+)
+def test_what_is_no_plain_function_is_refused_by_what_it_is(thing, says):
+    with pytest.raises(NotCompilable, match=says):
+        make_durable(thing)
+
+
+def test_a_method_is_made_durable_in_its_class(backend):
+    opens = make_durable(Shop.opens)
+    with pytest.raises(PauseForEventException, match="key"):
+        asyncio.run(opens(Shop(), orchestration_backend=backend, instance_id="one"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"event": ""}, {"event": 5}, {"event": "a", "timeout": "5"}, {"event": "a", "timeout": -1}]
+)
+def test_a_pause_for_nothing_or_for_no_time_is_refused_where_it_is_written(wrong):
+    with pytest.raises(InvalidArgument):
+        pause(**wrong)
+
+
+@make_durable
+async def holds_a_lock():
+    lock = threading.Lock()
+    await pause("allow")
+    return lock.locked()
+
+
+def test_a_program_that_cannot_be_stored_is_not_ended_by_that(backend):
+    for _ in range(2):
+        with pytest.raises(Unstorable, match="Variable 'lock' of .*holds_a_lock"):
+            run(holds_a_lock, backend)
+    assert asyncio.run(backend.load_state("one")) is None
+
+
+def raises_a_pause():
+    raise PauseForEventException("allow")
+
+
+@make_durable
+async def calls_what_is_not_durable():
+    raises_a_pause()
+
+
+@make_durable
+async def gathers():
+    return await asyncio.gather(answer("a"), answer("b"))
+
+
+@pytest.mark.parametrize("program", [calls_what_is_not_durable, gathers])
+def test_a_pause_beside_the_program_is_no_pause_of_it(backend, program):
+    for _ in range(2):
+        with pytest.raises(NotDurable, match="Await pauses and durable functions in the program itself"):
+            asyncio.run(program(orchestration_backend=backend, instance_id="one"))
+    assert asyncio.run(backend.load_state("one")) is None
+
+
+def test_a_pause_in_code_that_is_not_durable_says_what_to_do():
+    with pytest.raises(NotDurable, match="The pause for 'key' .* Make the function that pauses durable"):
+        asyncio.run(Shop().opens())

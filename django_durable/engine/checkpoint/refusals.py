@@ -39,12 +39,32 @@ def _check_part(part: ast.AST, refuse: Refuse) -> None:
                 "an await inside a try with except*",
                 "Await before or after it, or catch the group with `except BaseExceptionGroup` and split() it",
             )
+        case ast.TryStar() if any(isinstance(each, ast.Raise) and _is_pause(each.exc) for each in parts(part)):
+            raise refuse(
+                part,
+                "a pause inside a try with except*",
+                "Pause before or after it, or catch the group with `except BaseExceptionGroup` and split() it",
+            )
+        case ast.Raise(exc=found, cause=ast.expr()) if _is_pause(found):
+            raise refuse(
+                part,
+                "a pause that is raised from something",
+                "Write `raise` without `from`, or `await pause(...)`",
+            )
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() if suspends(part):
             raise refuse(
                 part,
                 "an await in a decorator, a default or a base",
                 "Assign it to a variable before the definition",
             )
+
+
+def _is_pause(raised: ast.expr | None) -> bool:
+    """Tell whether this makes a pause, as far as its name tells."""
+    match raised:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name == "PauseForEventException"
+    return False
 
 
 def _awaits_inside(generator: ast.GeneratorExp) -> bool:

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import symtable
 from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
 from typing import Any
 
 from ..errors import NotCompilable
@@ -55,6 +56,8 @@ class Source:
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Source:
         """Find the source of a function. Raises: NotCompilable: it has none, or it is no `async def`."""
+        if not isinstance(function, FunctionType) or hasattr(function, "__wrapped__"):
+            raise _no_function(function)
         code = function.__code__
         file, line = code.co_filename, code.co_firstlineno
         if not inspect.iscoroutinefunction(function) and not inspect.isasyncgenfunction(function):
@@ -90,6 +93,21 @@ class Source:
     @property
     def _first_line(self) -> int:
         return 2 if self.text[:1].isspace() else 1
+
+
+def _no_function(found: Any) -> NotCompilable:
+    """Return the error for what was decorated and is no function with a source of its own."""
+    code = getattr(inspect.unwrap(getattr(found, "__func__", found)), "__code__", None)
+    file, line = (code.co_filename, code.co_firstlineno) if code is not None else ("", 0)
+    name = getattr(found, "__qualname__", type(found).__qualname__)
+    match found:
+        case MethodType():
+            instead = "Decorate the function in its class, and give the object as its first argument"
+            return NotCompilable(file, line, name, "a bound method", instead)
+        case FunctionType():
+            instead = "Make the function itself durable, and do what the decorator does in it, or where it is called"
+            return NotCompilable(file, line, name, "a function that a decorator has wrapped in another", instead)
+    return NotCompilable(file, line, name, "no coroutine function", "Write it as `async def` that returns")
 
 
 def _tables_of(table: symtable.SymbolTable, tree: ast.AsyncFunctionDef) -> Iterator[symtable.SymbolTable]:

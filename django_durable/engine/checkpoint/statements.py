@@ -9,10 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 
-from . import syntax
 from .expressions import Emit, Expressions
 from .refusals import Refuse
-from .syntax import Point, assign, call, load, negated, placed, store, suspends
+from .syntax import Point, assign, call, load, may_pause, negated, placed, store, suspends
 
 
 class Statements(Expressions):
@@ -46,7 +45,7 @@ class Statements(Expressions):
     def _may_suspend(self, node: ast.stmt) -> bool:
         if suspends(node):
             return True
-        return self.pausing and any(isinstance(part, ast.Raise) and part.exc is not None for part in syntax.parts(node))
+        return self.pausing and may_pause(node)
 
     def _statement(self, node: ast.stmt) -> None:
         match node:

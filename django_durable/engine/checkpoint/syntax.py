@@ -110,6 +110,13 @@ def suspends(node: ast.AST) -> bool:
     return known
 
 
+def may_pause(node: ast.AST) -> bool:
+    """Whether running this may raise what is waited for instead; in a `try` with `except*`, it is not."""
+    if isinstance(node, ast.Raise):
+        return node.exc is not None
+    return not isinstance(node, ast.TryStar) and any(may_pause(child) for child in own_children(node))
+
+
 def placed(node: Node, at: ast.AST) -> Node:
     """Give a made node, and what is made below it, the place in the source of `at`. What has a place keeps it."""
     if "lineno" in node._attributes:

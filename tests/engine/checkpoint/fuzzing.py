@@ -10,11 +10,9 @@ import time
 import types
 import warnings
 
-from django_durable.engine.checkpoint import compile_function
-
 from . import concurrency
 from .programs import program
-from .support import Outcome, World, run
+from .support import Outcome, World, compile_durable, run
 
 
 def compared(seed: int) -> tuple[Outcome, Outcome, Outcome]:
@@ -25,7 +23,7 @@ def compared(seed: int) -> tuple[Outcome, Outcome, Outcome]:
     sys.modules[module["__name__"]].__dict__.update(module)
     try:
         native = run(function(1, key=[1]))
-        compiled, compiled_helper = compile_function(function), compile_function(helper)
+        compiled, compiled_helper = compile_durable(function), compile_durable(helper)
         module["helper"] = compiled_helper
         whole = run(compiled(1, key=[1]))
         stored = run(compiled(1, key=[1]), World(compiled, compiled_helper))

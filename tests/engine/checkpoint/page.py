@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from django_durable.engine.checkpoint import compile_function, dump
+from django_durable.engine.checkpoint import dump
 from django_durable.engine.errors import NotCompilable, Unstorable
 
 from .forms import FORMS, REFUSED, UNSTORABLE, Form
-from .support import both
+from .support import both, compile_durable
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "checkpoints.md"
 STARTS = "<!-- The lists below are written by `python -m tests.engine.checkpoint.page`. -->\n"
@@ -43,14 +43,14 @@ def _suspensions(form: Form) -> int:
 
 def _refusal(form: Form) -> str:
     try:
-        compile_function(form)
+        compile_durable(form)
     except NotCompilable as error:
         return "F" + str(error).partition("): f")[2]
     raise AssertionError(f"{form.__name__} is compiled.")
 
 
 def _what_is_unstorable(form: Form) -> str:
-    frame = compile_function(form)()
+    frame = compile_durable(form)()
     frame.send(None)
     try:
         dump(frame)

@@ -14,6 +14,7 @@ from typing import Any
 
 from django_durable.engine.checkpoint import CompiledFunction, Frame, compile_function, dump, load
 from django_durable.engine.errors import NotRegistered
+from django_durable.engine.pauses import PauseForEventException
 
 STEPS = 500
 
@@ -120,12 +121,17 @@ def chain(error: BaseException) -> str:
     return ""
 
 
+def compile_durable(function: Callable[..., Any]) -> CompiledFunction:
+    """Compile a function as `make_durable` does: what it raises may be a pause."""
+    return compile_function(function, pause=PauseForEventException)
+
+
 def both(function: Callable[..., Any], *arguments: Any, with_: tuple[Callable[..., Any], ...] = ()) -> Outcome:
     """Run a function both ways, assert that nobody can tell the difference, and return how it ended."""
     native = run(function(*arguments))
-    compiled = compile_function(function)
+    compiled = compile_durable(function)
     whole = run(compiled(*arguments))
     assert whole.seen() == native.seen(), "compiled, never stored"
-    stored = run(compiled(*arguments), World(compiled, *(compile_function(other) for other in with_)))
+    stored = run(compiled(*arguments), World(compiled, *(compile_durable(other) for other in with_)))
     assert stored.seen() == native.seen(), "stored at every suspension"
     return stored

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from django_durable.engine.checkpoint import compile_function, dump
+from django_durable.engine.checkpoint import dump
 from django_durable.engine.errors import NotCompilable, Unstorable
 
 from .forms import FORMS, REFUSED, UNSTORABLE, Form
 from .page import PAGE, current
-from .support import both
+from .support import both, compile_durable
 
 ALL = [form for forms in FORMS.values() for form in forms]
 
@@ -22,13 +22,13 @@ def test_nobody_can_tell_a_form_from_pythons_own(form: Form) -> None:
 @pytest.mark.parametrize(("form", "says"), REFUSED.values(), ids=lambda each: getattr(each, "__name__", ""))
 def test_a_form_is_refused_when_it_is_decorated(form: Form, says: str) -> None:
     with pytest.raises(NotCompilable, match=says) as refused:
-        compile_function(form)
+        compile_durable(form)
     assert (refused.value.file, refused.value.line > form.__code__.co_firstlineno) == (form.__code__.co_filename, True)
 
 
 @pytest.mark.parametrize(("form", "says"), UNSTORABLE.values(), ids=lambda each: getattr(each, "__name__", ""))
 def test_what_cannot_be_stored_is_named(form: Form, says: str) -> None:
-    frame = compile_function(form)()
+    frame = compile_durable(form)()
     frame.send(None)
     with pytest.raises(Unstorable, match="(?i)" + says.replace("(", r"\(").replace(")", r"\)")):
         dump(frame)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import threading
 
+from django_durable.engine.pauses import PauseForEventException
+
 from ..support import note, tick
 from .common import refused, unstorable
 
@@ -29,6 +31,21 @@ async def awaits_in_except_star():
         await tick()
     except* ValueError:
         pass
+
+
+@refused("catch the group with `except BaseExceptionGroup`")
+async def pauses_in_except_star():
+    """`raise PauseForEventException` inside `try` with `except*`"""
+    try:
+        raise PauseForEventException("allow")
+    except* ValueError:
+        pass
+
+
+@refused("Write `raise` without `from`")
+async def pauses_from_something():
+    """`raise PauseForEventException(...) from` something"""
+    raise PauseForEventException("allow") from None
 
 
 @refused("Assign it to a variable before")
