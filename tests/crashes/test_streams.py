@@ -18,7 +18,7 @@ from .test_every_boundary import SAMPLE
 SETTLED = {"promises": ["Completed", "Completed"]}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600 if SAMPLE is None else 600)
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", STREAM_STORIES)
 def test_a_worker_killed_at_any_boundary_loses_and_doubles_no_item(name, style, durable_db, record_property):
