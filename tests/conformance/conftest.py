@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from pathlib import Path
@@ -75,6 +76,27 @@ def conformance_run(db):
 def style(request):
     """The style of a story: a generator, an `async def`, or that with checkpoints."""
     return request.param
+
+
+@pytest.fixture(params=["gen", "aio"])
+def told(request):
+    """Return what tells a generator's code in one of the two styles: as it is, or as an `async def`."""
+    return awaiting if request.param == "aio" else lambda code: code
+
+
+def awaiting(code):
+    """Return a generator's code as an `async def` with the same parameters."""
+
+    async def story(*args, **kwargs):
+        running, sent = code(*args, **kwargs), None
+        while True:
+            try:
+                sent = await running.send(sent)
+            except StopIteration as end:
+                return end.value
+
+    story.__signature__ = inspect.signature(code)
+    return story
 
 
 @pytest.fixture(params=["hot", "cold"])

@@ -68,22 +68,8 @@ CASES = [
 ]
 
 
-def awaiting(code):
-    """Return a generator's code as an `async def`."""
-
-    async def told(ctx, value):
-        running, sent = code(ctx, value), None
-        while True:
-            try:
-                sent = await running.send(sent)
-            except StopIteration as end:
-                return end.value
-
-    return told
-
-
 @pytest.mark.parametrize(("kind", "value"), CASES, ids=[str(kind) for kind, _ in CASES])
-def test_a_value_comes_back_as_what_the_annotation_says(registry, durable, style, kind, value):
+def test_a_value_comes_back_as_what_the_annotation_says(registry, durable, told, kind, value):
     seen = []
 
     def check(found):
@@ -111,7 +97,7 @@ def test_a_value_comes_back_as_what_the_annotation_says(registry, durable, style
         return value
 
     for name, code in (("child", child), ("story", story)):
-        made = code if style == "gen" else awaiting(code)
+        made = told(code)
         made.__annotations__ = {"value": kind, "return": kind}
         registry.orchestration(name)(made)
 

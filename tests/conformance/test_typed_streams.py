@@ -13,27 +13,8 @@ from django_durable.testing import assert_replays
 from .test_typed_payloads import CASES
 
 
-@pytest.fixture(params=["gen", "aio"])
-def style(request):
-    return request.param
-
-
-def awaiting(code):
-    """Return a generator's code as an `async def`."""
-
-    async def told(ctx, orders=Provided, said=Provided, stop=Provided):
-        running, sent = code(ctx, orders, said, stop), None
-        while True:
-            try:
-                sent = await running.send(sent)
-            except StopIteration as end:
-                return end.value
-
-    return told
-
-
 @pytest.mark.parametrize(("kind", "value"), CASES, ids=[str(kind) for kind, _ in CASES])
-def test_what_streams_carry_comes_back_as_what_the_annotation_says(registry, durable, style, kind, value):
+def test_what_streams_carry_comes_back_as_what_the_annotation_says(registry, durable, told, kind, value):
     seen = []
 
     def check(found):
@@ -70,7 +51,7 @@ def test_what_streams_carry_comes_back_as_what_the_annotation_says(registry, dur
                 check(partial)
             check((yield made.result))
 
-    made = story if style == "gen" else awaiting(story)
+    made = told(story)
     made.__annotations__ = {"orders": Stream[kind], "said": StreamWriter[kind], "stop": Signal[kind]}
     registry.orchestration("story")(made)
     client = durable.client
