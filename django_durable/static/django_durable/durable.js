@@ -27,6 +27,8 @@ const STREAMS = 3; // Event streams at once: browsers open six connections to a 
 
 const configured = (name) => document.querySelector(`meta[name="durable-${name}"]`)?.content;
 
+// The page's line to the server: a websocket, else the API.
+
 /** The page's one socket, and what is watched through it: `subjects` by instance id. */
 class Line {
   subjects = new Map();
@@ -242,6 +244,8 @@ class Line {
     return true;
   }
 }
+
+// What is watched, and by whom.
 
 /** Of two positions in a stream the first; null is the beginning. */
 const earlier = (one, other) => (one === null || other === null ? null : Math.min(one, other));
