@@ -6,7 +6,7 @@ import functools
 import inspect
 import uuid
 from collections.abc import Awaitable, Callable, Generator
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from ..definitions import Orchestration
@@ -52,6 +52,9 @@ class DurableProgram:
         if orchestration_backend is not None or instance_id is not None:
             return self.runtime(orchestration_backend, instance_id).run(*args, **kwargs)
         return self.compiled(*args, **kwargs) if current_program() is not None else Call(self, args, kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
 
     def runtime(
         self, orchestration_backend: OrchestrationBackend | None = None, instance_id: str | None = None

@@ -167,6 +167,51 @@ def test_a_method_is_made_durable_in_its_class(backend):
         asyncio.run(opens(Shop(), orchestration_backend=backend, instance_id="one"))
 
 
+class Door:
+    def __init__(self, keys):
+        self.keys = keys
+
+    @make_durable
+    async def __aenter__(self):
+        self.keys += await pause("opened")
+        return self
+
+    @make_durable
+    async def __aexit__(self, *left_by):
+        await pause("closed")
+        return left_by[0] is ValueError
+
+    def __aiter__(self):
+        return self
+
+    @make_durable
+    async def __anext__(self):
+        if self.keys > 10:
+            raise StopAsyncIteration
+        self.keys += await pause("another")
+        return self.keys
+
+    @make_durable
+    async def knocks(self, times):
+        return self.keys + times * await pause("answer")
+
+
+@make_durable
+async def goes_through_a_door():
+    async with Door(1) as door:
+        seen = [keys async for keys in door]
+        raise ValueError
+    knocks = door.knocks
+    return seen, await knocks(2), await Door.knocks(door, 3)
+
+
+def test_durable_methods_of_a_class_are_waited_for_with_their_object(backend):
+    for event in ("opened", "another", "closed", "answer", "answer"):
+        assert run(goes_through_a_door, backend) == f"paused for {event}"
+        backend.publish_event("one", event, 5)
+    assert run(goes_through_a_door, backend) == ([11], 21, 26)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"event": ""}, {"event": 5}, {"event": "a", "timeout": "5"}, {"event": "a", "timeout": -1}]
 )

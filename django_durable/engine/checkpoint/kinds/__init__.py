@@ -11,7 +11,7 @@ from pathlib import PurePath
 from ..frame import Frame
 from ..function import CompiledFunction
 from .base import Hook, Kind
-from .code import Cells, Compiled, Frames, Functions, Methods, Partials
+from .code import Cells, Compiled, Frames, Functions, Methods, Partials, Tracebacks
 from .containers import CONTAINERS
 from .iterators import ITERATORS
 from .named import NAMED, Aliases, AnyHint, Enums, Named
@@ -26,6 +26,7 @@ KINDS: dict[type, Kind] = {
     **ITERATORS,
     **NAMED,
     types.CellType: Cells(),
+    types.TracebackType: Tracebacks(),
     Frame: Frames(),
     CompiledFunction: Compiled(),
 }

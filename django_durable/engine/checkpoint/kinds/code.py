@@ -250,6 +250,18 @@ class Methods(Kind):
         return getattr(owner, name)
 
 
+class Tracebacks(Kind):
+    """Tracebacks, which are not kept: an `__aexit__` that waits was given one."""
+
+    tag = "traceback"
+
+    def dump(self, writer: Writer, value: types.TracebackType) -> list[Data]:
+        return []
+
+    def make(self, reader: Reader, *row: Any) -> None:
+        return None
+
+
 class Partials(Kind):
     tag = "partial"
     fills = True
