@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from .codec import JsonCodec
+from .codec.references import MODEL_INSTANCES
 from .conf import settings
 from .definitions import (
     DEFAULT_VERSION,
@@ -286,6 +287,7 @@ class RegistryEnvironment:
 
     def __init__(self, registry: Registry) -> None:
         self.codec = registry.codec
+        self.hooks = (MODEL_INSTANCES,)
         self.activity = registry.get_activity
         self.orchestration = registry.get_orchestration
         self.step = registry.get_step

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..codec.references import MODEL_INSTANCES
 from ..engine.checkpoint import CompiledFunction, Frame, dump, load
 from ..engine.durations import milliseconds
 from ..engine.errors import CheckpointDamaged, NotDurable
 from ..engine.pauses import Pause, PauseForEventException
+from ..store.references import aread_again
 from .backends import OrchestrationBackend
 from .calls import CallStack
 from .stores import State
@@ -61,7 +64,7 @@ class DurableRuntime:
         if state is None:
             frame, paused_at = self.program.compiled(*args, **kwargs), None
         else:
-            graph = self._loaded(state)
+            graph = await self._loaded(state)
             if "result" in graph:
                 return graph["result"]
             if "error" in graph:
@@ -104,13 +107,25 @@ class DurableRuntime:
             _running.reset(running)
 
     async def _save(self, graph: dict[str, Any], **others: Any) -> None:
-        state = {"format": FORMAT, "instance_id": self.instance_id, **others, "graph": dump(graph)}
+        state = {
+            "format": FORMAT,
+            "instance_id": self.instance_id,
+            **others,
+            "graph": dump(graph, hooks=[MODEL_INSTANCES]),
+        }
         await self.backend.save_state(self.instance_id, state)
 
-    def _loaded(self, state: State) -> dict[str, Any]:
+    async def _loaded(self, state: State) -> dict[str, Any]:
         if state.get("format") != FORMAT:
             raise CheckpointDamaged(f"the state of {self.instance_id!r} does not have the format {FORMAT!r}")
-        graph: dict[str, Any] = load(state["graph"], find=self._find)
+        rows: list[Any] = []
+
+        def row(reference: Any) -> Any:
+            rows.append(MODEL_INSTANCES.load(reference))
+            return rows[-1]
+
+        graph: dict[str, Any] = load(state["graph"], find=self._find, hooks=[replace(MODEL_INSTANCES, load=row)])
+        await aread_again(rows)  # The loop's own code could not: Django asks no database in a running loop.
         return graph
 
     def _find(self, name: str, hash: str) -> CompiledFunction:

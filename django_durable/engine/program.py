@@ -19,7 +19,7 @@ from .retry import RetryPolicy
 from .spans import SpanBook
 
 if TYPE_CHECKING:
-    from .checkpoint import CompiledFunction
+    from .checkpoint import CompiledFunction, Hook
     from .ports import Port
     from .reducing import Reduction
     from .steps import LocalStep
@@ -241,6 +241,10 @@ class Environment(Protocol):
     @property
     def records_spans(self) -> bool:
         """Whether programs keep the spans that their code opens."""
+
+    @property
+    def hooks(self) -> Sequence[Hook]:
+        """How checkpoints keep what the engine does not know, such as rows of a database."""
 
     def activity(self, ref: str | Callable[..., Any]) -> ActivityCallee: ...
 

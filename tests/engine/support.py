@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
 
 from django_durable.engine import events
-from django_durable.engine.checkpoint import CompiledFunction
+from django_durable.engine.checkpoint import CompiledFunction, Hook
 from django_durable.engine.commands import COMMAND_FACTS
 from django_durable.engine.durations import from_epoch_ms
 from django_durable.engine.errors import NotRegistered, PayloadError
@@ -122,6 +122,7 @@ class FakeEnvironment:
     ) -> None:
         self.codec = JsonCodec()
         self.records_spans = False
+        self.hooks: tuple[Hook, ...] = ()
         self.limits = limits or Limits()
         self.logged: list[str] = []
         self.activities: dict[str, Callee] = {}

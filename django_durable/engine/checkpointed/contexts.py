@@ -52,7 +52,7 @@ class Contexts:
             return True
         saving = self._probe(program)
         try:
-            dump([value, saving.states], reference=saving.reference)
+            dump([value, saving.states], reference=saving.reference, hooks=program.environment.hooks)
         except Unstorable:
             return False
         return True

@@ -60,7 +60,7 @@ class CheckpointedProgram(BaseProgram):
             "cancel": None if self._cancel is None else [self._cancel.reason],
             "kv": {key: list(value) for key, value in self.key_values.snapshot().items()},
             "context": context.standing(),
-            "graph": dump(graph, reference=saving.reference),
+            "graph": dump(graph, reference=saving.reference, hooks=self.environment.hooks),
         }
 
     @classmethod
@@ -96,7 +96,8 @@ class CheckpointedProgram(BaseProgram):
         context = self._begin(started, {key: StoredValue(*value) for key, value in data["kv"].items()})
         context.stand(data["context"])
         loading = Loading(self, KINDS, list(_constants(self)))
-        graph = load(data["graph"], find=self._find, resolve=loading.resolve)
+        hooks = self.environment.hooks
+        graph = load(data["graph"], find=self._find, resolve=loading.resolve, hooks=hooks)
         loading.fill(graph["parts"])
         self.outstanding.stand(graph["outstanding"])
         streaming.stand(self.streams, graph.get("streams"))
