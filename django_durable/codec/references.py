@@ -14,8 +14,10 @@ from ..engine.checkpoint import Hook
 
 def is_saved(value: object) -> bool:
     """Tell whether this is a model instance that stands in a database."""
+    if not hasattr(type(value), "_meta"):
+        return False
     state = getattr(value, "_state", None)
-    return hasattr(type(value), "_meta") and state is not None and not state.adding and state.db is not None
+    return not getattr(state, "adding", True) and getattr(state, "db", None) is not None
 
 
 def written(instance: Any) -> list[Any]:
