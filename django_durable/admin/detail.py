@@ -114,14 +114,15 @@ def page_of(
     """Return the context of an instance's page.
 
     Args:
-        execution: Number of the one to show, None for the current one.
+        execution: Number of the one to show, the current one where there is none such.
         before: The table of events ends before this seq.
         below: A stream, and the position before which its items are shown.
         payloads: Whether whoever looks may see payloads.
         reads: Whether they may read a stream.
         sees: Whether whoever looks may see a member of its tree.
     """
-    number = execution or instance.execution_number
+    current_number = instance.execution_number
+    number = execution if execution and execution <= current_number else current_number
     instance = redaction.shown(instance)
     survey = client.survey_instance(
         instance.pk,
@@ -137,7 +138,7 @@ def page_of(
     found, waits = spans.spans_of(survey.outline, now)
     found = spans.with_traced(found, survey.spans, now)
     live = RuntimeStatus(instance.runtime_status) not in TERMINAL
-    current = number == instance.execution_number
+    current = number == current_number
     ids = {each.instance_id: each.id for each in relatives}
     return {
         "instance": instance,

@@ -334,7 +334,7 @@ class InstanceAdmin(GuardedAdmin):
                 return self._start(request, form, version)
             except DurableError as error:
                 form.add_error(None, str(error))
-        shown = {"name": definition.name, "version": definition.version, "doc": definition.doc}
+        shown = {"name": definition.name, "version": definition.version, "doc": text.unwrapped(definition.doc)}
         return self._page(request, "start.html", title=_("Start an instance"), definition=shown, form=form)
 
     @commits_alone()
@@ -359,7 +359,11 @@ class InstanceAdmin(GuardedAdmin):
 def _described(name: str) -> dict[str, Any]:
     """Return an orchestration as a template can show it: a definition itself is callable, and a template calls it."""
     definition = client.registry.get_orchestration(name)
-    return {"name": name, "doc": definition.doc.partition("\n\n")[0], "versions": client.registry.versions(name)[::-1]}
+    return {
+        "name": name,
+        "doc": text.unwrapped(definition.doc).partition("\n\n")[0],
+        "versions": client.registry.versions(name)[::-1],
+    }
 
 
 def _place(request: HttpRequest) -> tuple[str, int] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _, ngettext
 
@@ -35,6 +36,7 @@ MARKS = {
     "ContinuedAsNew": "↻",
 }
 _LONGEST_LABEL = 120
+_SHAPED = re.compile(r"^(\s|[*+-] |\d+\.)", re.MULTILINE)
 
 
 def pill(status: RuntimeStatus | ExecutionStatus | str) -> SafeString:
@@ -176,6 +178,19 @@ def pairs(items: Iterable[tuple[str, Any]]) -> str:
 
 def _scalar(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def unwrapped(doc: str) -> str:
+    """Return a docstring with each paragraph in one line; lists and indented blocks stay as they are."""
+    return "\n\n".join(each if _SHAPED.search(each) else " ".join(each.split()) for each in doc.split("\n\n"))
+
+
+def counts(numbers: Mapping[str, Any]) -> SafeString:
+    """Return counters as a list, one in each line."""
+    lines = format_html_join(
+        "", "<li>{} <code>{}</code></li>", ((_scalar(count), name) for name, count in numbers.items())
+    )
+    return format_html('<ul class="durable-counts">{}</ul>', lines)
 
 
 def short(text: str) -> str:

@@ -72,7 +72,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Numbers"))
     def numbers(self, worker: Worker) -> str:
         found = json.loads(worker.metrics or "{}")
-        return (text.pairs(found.items()) if isinstance(found, dict) else "") or text.NOTHING
+        return text.counts(found) if isinstance(found, dict) and found else text.NOTHING
 
 
 @admin.register(Session)

@@ -38,6 +38,14 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class Choice(serializers.ChoiceField):
+    """One of some words; a wrong one is answered with all of them."""
+
+    def __init__(self, choices: list[str], **options: Any) -> None:
+        super().__init__(choices, **options)
+        self.error_messages["invalid_choice"] = f"There is no such value; there are: {', '.join(choices)}."
+
+
 class Moment(serializers.DateTimeField):
     """A date and time; without an offset, in the project's time zone."""
 
@@ -92,7 +100,7 @@ class FilterQuery(Asked):
     """Which instances; all that is given must hold."""
 
     runtime_status = serializers.ListField(
-        child=serializers.ChoiceField(choices=[each.value for each in RuntimeStatus]), required=False, allow_empty=False
+        child=Choice(choices=[each.value for each in RuntimeStatus]), required=False, allow_empty=False
     )
     orchestration = Text(max_length=NAME_LENGTH, required=False)
     version = Text(max_length=VERSION_LENGTH, required=False)
@@ -244,9 +252,7 @@ class PruneRequest(Asked):
 
 
 class BulkRequest(Asked):
-    operation = serializers.ChoiceField(
-        choices=["cancel", "terminate", "suspend", "resume", "retry", "prune", "delete"],
-    )
+    operation = Choice(choices=["cancel", "terminate", "suspend", "resume", "retry", "prune", "delete"])
     instance_ids = serializers.ListField(
         child=Text(max_length=INSTANCE_ID_LENGTH), required=False, allow_empty=False, max_length=BULK_LIMIT
     )

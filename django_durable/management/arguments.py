@@ -72,11 +72,14 @@ def past(text: str) -> datetime:
     """Return a moment, written as such or as how long ago it is: `2h`."""
     try:
         return moment(text)
-    except ArgumentTypeError as no_moment:
+    except ArgumentTypeError:
         try:
             ago = duration(text)
         except ArgumentTypeError:
-            raise no_moment from None
+            raise ArgumentTypeError(
+                f"{text!r:.80} is no moment, expected how long ago it is, such as 2h or 30d, or ISO 8601, such as "
+                "2026-05-01T12:30:00+02:00."
+            ) from None
     try:
         return max(datetime.now(UTC) - ago, EARLIEST)
     except OverflowError:

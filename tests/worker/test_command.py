@@ -71,7 +71,7 @@ def test_it_says_when_it_runs_and_when_it_has_stopped(durable_db: None, registry
         (["--worker-id", "x" * 300], "worker_id is"),
         (["--tags", ","], "expected one or more"),
         (["--tags", "a,b,c,d,e,f"], "number of tags"),
-        (["--database", "elsewhere"], "'elsewhere'"),
+        (["--database", "elsewhere"], "--database is 'elsewhere', expected a database alias: default"),
         (["--processes", "2", "--once"], "--once goes with a single process"),
         (["--processes", "2", "--reload"], "--reload goes with neither"),
     ],

@@ -109,6 +109,7 @@ class Command(arguments.OwnVersionOption, BaseCommand):
     def _read(self, instance_id: str, stream: str, options: dict[str, Any]) -> None:
         """Write items as they are there, and as they come. Raises: CommandError: the stream ended for a reason."""
         after, left = options["after"], options["limit"]
+        nothing = True
         while left is None or left > 0:
             page = client.read_stream_record(
                 instance_id,
@@ -118,12 +119,16 @@ class Command(arguments.OwnVersionOption, BaseCommand):
                 timeout=min(ONE_WAIT, settings.MAX_WAIT) if options["follow"] else 0,
             )
             self._show(page, as_json=options["as_json"])
+            nothing = nothing and not page.items
             after = page.position
             left = None if left is None else left - len(page.items)
             if page.ended and page.reason is not None:
                 raise CommandError(f"Stream {stream!r} is closed: {rendering.one_line(page.reason)}")
             if page.ended or (not page.items and not options["follow"]):
                 break
+        if nothing and not options["as_json"]:
+            there = "no items" if options["after"] is None else f"nothing after {options['after']}"
+            self.stderr.write(f"Stream {stream!r} of instance {instance_id!r} has {there}.", style_func=str)
 
     def _show(self, page: PageRecord, *, as_json: bool) -> None:
         for item in page.items:

@@ -7,6 +7,8 @@ import json
 import pytest
 from django.contrib.admin.models import ADDITION
 
+from django_durable.admin.text import unwrapped
+
 from .pages import START, logged, page, said, status, text
 
 CHECKOUT = f"{START}?orchestration=shop.checkout"
@@ -27,6 +29,13 @@ def test_start_form_has_a_field_for_each_parameter(boss):
         "input-express": "TypedChoiceField",
         "input-extras": "JsonField",
     }
+
+
+def test_a_docstring_is_wrapped_by_the_page_and_keeps_its_lists():
+    doc = "Tell a story,\nword by word.\n\nIt takes:\n\n* a city\n* a voice\n\n    as(it, is)\n    yes"
+    assert (
+        unwrapped(doc) == "Tell a story, word by word.\n\nIt takes:\n\n* a city\n* a voice\n\n    as(it, is)\n    yes"
+    )
 
 
 def test_start_form_starts_an_instance_with_what_was_given(shop, boss):

@@ -88,7 +88,7 @@ def test_worker_list_tells_the_state_of_each(boss, db, changes, expected):
     said = text(boss.get("/admin/django_durable/worker/"))
     assert f"{expected} w:1 here:7 untagged, gpu 8" in said
     page = boss.get("/admin/django_durable/worker/w_3A1/change/")
-    assert "turns: 3" in text(page)
+    assert "3 turns" in text(page)
 
 
 def test_sessions_are_listed(boss, db):

@@ -73,6 +73,12 @@ def test_what_cannot_be_meant_is_refused_and_nothing_sent(run, talk, arguments):
     assert client.list_streams(talk)[0].items == 3
 
 
+def test_a_stream_without_items_is_told(run, talk):
+    found = run("stream", talk, "wrods")
+    assert (found.code, found.out, found.err) == (0, "", "Stream 'wrods' of instance 'talk' has no items.\n")
+    assert "has nothing after 3." in run("stream", talk, "words", "--after", 3).err
+
+
 def test_an_instance_that_is_not_there_is_told(run, talk):
     for arguments in ((), ("words",), ("words", "--send", "1"), ("words", "--keep", "1")):
         assert "There is no instance 'nobody'" in run("stream", "nobody", *arguments).err
