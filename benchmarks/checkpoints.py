@@ -72,6 +72,7 @@ def _begun(registry: Any, key: str, steps: int) -> dict[str, Any]:
         execution_number=1,
         lease_token=claim.lease_token,
         history_length=0,
+        kin=claim.kin,
         events=recorded,
         consumed=[each.id for each in claim.messages],
         checkpoint=checkpoint,

@@ -374,8 +374,3 @@ def record_heartbeat(
         instance_id=key.instance, execution_number=key.execution, seq=key.seq, lease_token=token, visible_at__gt=now
     )
     return bool(mine.update(heartbeat=details, visible_at=now + lease))
-
-
-def next_due_activity(now: datetime, *, using: str | None = None) -> datetime | None:
-    """Return when the next task becomes due that is not yet: a retry, or a lease that ends; one look into an index."""
-    return sql.earliest(connections[using or settings.DATABASE], ActivityTask, now)

@@ -1,43 +1,60 @@
 """The writes of one transaction that need nothing of each other, in as few round trips as the database allows.
 
-PostgreSQL takes them as the parts of one statement. All parts see the tables as they were before it, in no order; so no
-row may be written by two of them, except that several may delete it. SQLite takes one after the other: it has no such
-statement, and a round trip costs nothing there.
+PostgreSQL takes them as the parts of one statement, which can be the whole transaction. All parts see the tables as
+they were before it, in no order; so no row may be written by two of them, except that several may delete it. SQLite
+takes one after the other: it has no such statement, and a round trip costs nothing there.
+
+A guarded part has to change as many rows as it is given. The one statement sees to that by a division, whose failure
+takes everything back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.db import DataError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from . import sql
+from ..engine.errors import LeaseLost
+from . import sql, transactions, wakeups
 
 GIVEN = "{given}"
 """Stands in a statement for the FROM item `given`, which has the rows."""
 
+_DIVISION_BY_ZERO = "22012"
+_GUARDED = "what a guarded statement starts from"
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One write. `params` come after the rows; where `missing` is given, each row has to change one."""
+    """One write. `params` come after the rows; where it is `guarded`, each row has to change one."""
 
     statement: str
     columns: str
     rows: Sequence[Sequence[Any]]
     params: tuple[Any, ...]
-    missing: Exception | None
-    alone: Callable[[], int]
+    guarded: bool
+    alone: Callable[[], None]
 
 
 class Batch:
-    """Collects writes, and carries them out with `run`. What has no rows costs nothing."""
+    """Collects writes, and carries them out with `run` or `commit`. What has no rows costs nothing."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
         self._parts: list[_Part] = []
+
+    def moment(self, value: datetime | None) -> Any:
+        """Return an aware datetime as a value of a row, or as a parameter."""
+        return sql.moment(self._connection, value)
+
+    def lock(self, *, of: str) -> str:
+        """Return the clause that locks the rows of a SELECT, as `sql.lock`."""
+        return sql.lock(self._connection, of=of)
 
     def insert(
         self, model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]], suffix: str = ""
@@ -46,12 +63,11 @@ class Batch:
         if not rows:
             return
 
-        def alone() -> int:
+        def alone() -> None:
             sql.insert_rows(self._connection, model, columns, rows, suffix)
-            return len(rows)
 
         statement = f"INSERT INTO {sql.table(model)} ({', '.join(columns)}) SELECT * FROM {GIVEN} WHERE TRUE {suffix}"
-        self._parts.append(_Part(statement, sql.typed(model, tuple(columns)), rows, (), None, alone))
+        self._parts.append(_Part(statement, sql.typed(model, tuple(columns)), rows, (), False, alone))
 
     def change(
         self,
@@ -60,23 +76,30 @@ class Batch:
         rows: Sequence[Sequence[Any]],
         params: Sequence[Any] = (),
         *,
-        missing: Exception | None = None,
+        guarded: bool = False,
     ) -> None:
         """Update or delete what `rows` names.
 
         Args:
             statement: With `GIVEN` before every other parameter.
             columns: Names and types of the rows, as for `sql.rows`.
-            missing: Raised by `run` where fewer rows are changed than are given.
+            guarded: Where it changes fewer rows than are given, somebody else was first, and nothing is written.
         """
         if not rows:
             return
+        text = (
+            f"{statement} RETURNING 1" if guarded else statement
+        )  # SQLite counts no changes of what begins with WITH.
 
-        def alone() -> int:
+        def alone() -> None:
             given = sql.rows(self._connection, "given", columns, len(rows))
-            return sql.execute(self._connection, statement.replace(GIVEN, given), [sql.pack(columns, rows), *params])
+            values = [sql.pack(columns, rows), *params]
+            if not guarded:
+                sql.execute(self._connection, text.replace(GIVEN, given), values)
+            elif len(sql.fetch(self._connection, text.replace(GIVEN, given), values)) < len(rows):
+                raise LeaseLost(_GUARDED)
 
-        self._parts.append(_Part(statement, columns, rows, tuple(params), missing, alone))
+        self._parts.append(_Part(text, columns, rows, tuple(params), guarded, alone))
 
     def delete(self, model: type[Model], ids: Iterable[int]) -> None:
         """Delete rows by their ids. What is gone already is no error."""
@@ -87,27 +110,60 @@ class Batch:
         )
 
     def run(self) -> None:
-        """Carry the writes out. Raises: what a part has as `missing`; roll the transaction back then."""
-        parts, self._parts = self._parts, []
-        changed = self._together(parts) or [part.alone() for part in parts]
-        for part, count in zip(parts, changed, strict=True):
-            if part.missing is not None and count != len(part.rows):
-                raise part.missing
+        """Carry the writes out in the transaction that is open.
 
-    def _together(self, parts: Sequence[_Part]) -> list[int]:
-        """Return how many rows each part changed; nothing where they are to be carried out one after the other."""
-        if len(parts) < 2 or sql.one_writer(self._connection):
-            return []
+        Raises: LeaseLost: a guarded part changed too few rows. Roll the transaction back.
+        """
+        parts, self._parts = self._parts, []
+        packed = self._packed(parts) if len(parts) > 1 else None
+        if packed is not None:
+            self._together(parts, packed)
+            return
+        for part in parts:
+            part.alone()
+
+    def commit(self, notices: Sequence[wakeups.Notice] = ()) -> None:
+        """Carry the writes out in a transaction of their own, or a savepoint where one is open, and tell listeners.
+
+        Raises: LeaseLost: a guarded part changed too few rows. Nothing was written.
+        """
+        alias, parts = self._connection.alias, self._parts
+        packed = None if self._connection.in_atomic_block else self._packed(parts)
+        if packed is None:
+            with transactions.write_transaction(alias):
+                self.run()
+                wakeups.send(self._connection, notices)
+        elif parts or notices:
+            self._parts = []
+            with transactions.statement(alias):
+                self._together(parts, packed, notices)
+
+    def _packed(self, parts: Sequence[_Part]) -> list[str] | None:
+        """Return the rows of each part as a parameter; None where they are to be carried out one after the other."""
+        if sql.one_writer(self._connection):
+            return None
         packed = [sql.pack(part.columns, part.rows) for part in parts]
-        if sum(map(len, packed)) > sql.HEAVY:
-            return []
+        return packed if sum(map(len, packed)) <= sql.HEAVY else None
+
+    def _together(self, parts: Sequence[_Part], packed: Sequence[str], notices: Sequence[wakeups.Notice] = ()) -> None:
         # One order of magnitude for all: each text is prepared by itself, so they should be few.
-        most = max(len(part.rows) for part in parts)
-        texts = [
-            part.statement.replace(GIVEN, sql.rows(self._connection, "given", part.columns, most)) for part in parts
-        ]
-        written = ", ".join(f"part{place} AS ({text} RETURNING 1)" for place, text in enumerate(texts))
-        counts = ", ".join(f"(SELECT COUNT(*) FROM part{place})" for place in range(len(parts)))
-        params = [value for part, rows in zip(parts, packed, strict=True) for value in (rows, *part.params)]
-        [row] = sql.fetch(self._connection, f"WITH {written} SELECT {counts}", params)
-        return list(row)
+        most = max((len(part.rows) for part in parts), default=0)
+        written: list[str] = []
+        checks: list[str] = []
+        params: list[Any] = []
+        for part, rows in zip(parts, packed, strict=True):
+            name, given = f"part{len(written)}", sql.rows(self._connection, "given", part.columns, most)
+            if part.guarded:
+                checks.append(f"1 / ((SELECT COUNT(*) FROM {name}) = %s)::int")
+            written.append(f"{name} AS ({part.statement.replace(GIVEN, given)})")
+            params += (rows, *part.params)
+        params += (len(part.rows) for part in parts if part.guarded)
+        checks.append(wakeups.calls(notices) or "1")
+        params += (each for notice in notices for each in notice)
+        statement = f"WITH {', '.join(written)}" if written else ""
+        try:
+            sql.execute(self._connection, f"{statement} SELECT {', '.join(checks)}", params)
+        except DataError as error:
+            if getattr(error.__cause__, "sqlstate", None) != _DIVISION_BY_ZERO:
+                raise
+            raise LeaseLost(_GUARDED) from error

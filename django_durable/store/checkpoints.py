@@ -6,33 +6,30 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
 from ..engine.events import HistoryEvent as RecordedEvent, fact_from_columns
 from ..engine.program import Checkpoint, Past
 from ..models import Execution, HistoryEvent
 from . import sql
+from .batch import GIVEN, Batch
 
 _PLACE = "pk bigint, number bigint"
 _CHECKPOINT = f"{_PLACE}, seq bigint, state text"
 
 
-def write_checkpoints(connection: BaseDatabaseWrapper, checkpoints: Sequence[tuple[Any, ...]]) -> None:
-    """Replace checkpoints, given as `(instance, execution number, seq, state)`; by one statement or none.
+def write_checkpoints(batch: Batch, checkpoints: Sequence[tuple[Any, ...]]) -> None:
+    """Replace checkpoints, given as `(instance, execution number, seq, state)`, of executions that go on.
 
-    Writes: Execution, in the transaction that is open; it must hold the lock of the instances.
+    Writes: Execution, with `batch`, which must be guarded.
     """
-    if not checkpoints:
-        return
-    sql.execute(
-        connection,
+    batch.change(
         f"""
         UPDATE {sql.table(Execution)} AS x SET checkpoint_seq = given.seq, checkpoint = given.state
-        FROM {sql.rows(connection, "given", _CHECKPOINT, len(checkpoints))}
-        WHERE x.instance_id = given.pk AND x.number = given.number
+        FROM {GIVEN} WHERE x.instance_id = given.pk AND x.number = given.number
         """,
-        [sql.pack(_CHECKPOINT, checkpoints)],
+        _CHECKPOINT,
+        checkpoints,
     )
 
 

@@ -32,7 +32,7 @@ from ..engine.replay import QueuedMessage
 from ..engine.states import CLAIMABLE, PARKED, TERMINAL
 from ..models import HistoryEvent, InboxMessage, Instance, QueuedEvent
 from . import sql
-from .records import ClaimedInstance, Message
+from .records import ClaimedInstance, Kin, Message
 
 MESSAGES_PER_CLAIM = 500
 """Messages an instance gets per claim; the rest waits for its next turn."""
@@ -161,14 +161,15 @@ def _lease(
         SET lease_owner = %s, lease_until = %s, lease_token = lease_token + 1, turn_attempts = turn_attempts + 1
         FROM free WHERE i.id = free.pk
         RETURNING id, instance_id, orchestration, version, runtime_status, execution_number, history_length,
-                  lease_token, turn_attempts, traceparent {sql.unhurried(connection)}
+                  lease_token, turn_attempts, traceparent, root_id, parent_id, parent_execution, parent_seq
+                  {sql.unhurried(connection)}
         """,
         [
             *(sql.pack(_ORDERED, [(pk, place) for place, pk in enumerate(ids)]), *_CLAIMABLE, at, worker_id, at, limit),
             *(worker_id, sql.moment(connection, now + lease)),
         ],
     )
-    taken = {row[0]: _claimed(*row[:10]) for row in rows}
+    taken = {row[0]: _claimed(*row[:14]) for row in rows}
     return {pk: taken[pk] for pk in ids if pk in taken}
 
 
@@ -183,6 +184,7 @@ def _claimed(
     token: int,
     attempts: int,
     traceparent: str | None,
+    *kin: int | None,
 ) -> ClaimedInstance:
     return ClaimedInstance(
         id=pk,
@@ -196,6 +198,7 @@ def _claimed(
         previous_token=token - 1,
         turn_attempts=attempts,
         traceparent=traceparent,
+        kin=Kin(*kin),
     )
 
 
@@ -323,7 +326,8 @@ def renew_instances(
 ) -> set[int]:
     """Extend the leases of held instances; one statement, and one more where not all were extended.
 
-    A row that a commit of this worker has locked is left out and counts as held.
+    A row that a commit of this worker has locked is left out and counts as held; so does one whose lease this worker
+    gave back meanwhile: nobody else has it.
     Args:
         tokens: Lease token by instance.
     Returns: the instances whose lease is lost. Drop what is held of them.
@@ -333,22 +337,22 @@ def renew_instances(
         return set()
     connection = connections[using or settings.DATABASE]
     at = sql.moment(connection, now)
-    mine = f"""
+    ours = f"""
         SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED, len(tokens))}
         JOIN {sql.table(Instance)} i ON i.id = leased.pk AND i.lease_token = leased.token
-        WHERE i.lease_owner = %s AND i.lease_until > %s ORDER BY i.id
+        WHERE i.lease_owner = %s AND i.lease_until > %s
     """
     params = [sql.pack(_LEASED, tokens.items()), worker_id, at]
     renewed = sql.fetch(
         connection,
         f"""
-        WITH mine AS MATERIALIZED ({mine} {sql.lock(connection, skip=True, of="i")})
+        WITH mine AS MATERIALIZED ({ours} ORDER BY i.id {sql.lock(connection, skip=True, of="i")})
         UPDATE {sql.table(Instance)} AS i SET lease_until = %s FROM mine WHERE i.id = mine.pk RETURNING id
         """,
         [*params, sql.moment(connection, now + lease)],
     )
     left = set(tokens) - {pk for (pk,) in renewed}
-    return left - {pk for (pk,) in sql.fetch(connection, mine, params)} if left else left
+    return left - {pk for (pk,) in sql.fetch(connection, f"{ours} OR i.lease_owner IS NULL", params)} if left else left
 
 
 def release_instances(worker_id: str, tokens: Mapping[int, int], now: datetime, *, using: str | None = None) -> None:
@@ -378,9 +382,3 @@ def _release(connection: BaseDatabaseWrapper, worker_id: str, tokens: Mapping[in
         """,
         [sql.pack(_LEASED, tokens.items()), worker_id, attempts],
     )
-
-
-def next_due(now: datetime, *, using: str | None = None) -> datetime | None:
-    """Return when the next message that is not visible yet becomes visible; one look into an index."""
-    connection = connections[using or settings.DATABASE]
-    return sql.earliest(connection, InboxMessage, now, sql.unheld(connection))

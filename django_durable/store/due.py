@@ -1,4 +1,6 @@
-"""Which activity tasks are due and may be a worker's, by tag, session and priority. Reads only, locks nothing.
+"""Which activity tasks are due and may be a worker's, by tag, session and priority; and when anything is due next.
+
+Reads only, locks nothing.
 
 Each tag is one walk along an index, in the order in which its tasks are given out, that ends after a few rows however
 many wait. Neither tasks with other tags nor those that are leased or not due yet stand in the way.
@@ -10,9 +12,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..models import ActivityTask
+from ..conf import settings
+from ..models import ActivityTask, InboxMessage
 from . import sessions as session_store, sql
 from .records import TagFilter, TaskKey
 
@@ -79,3 +83,19 @@ def due_tasks(
         [*(value for tag in served for value in (tag, at, *params, limit)), limit],
     )
     return [Due(TaskKey(*row[:3]), row[3]) for row in rows]
+
+
+def next_due(now: datetime, *, using: str | None = None) -> datetime | None:
+    """Return when the next message or task becomes due that is not yet: a timer, a delayed start, a retry, a lease that
+    ends. One query, one look into an index of each table."""
+    connection = connections[using or settings.DATABASE]
+    at, after = sql.moment(connection, now), "WHERE visible_at > %s"
+    [found] = sql.fetch(
+        connection,
+        f"""
+        SELECT (SELECT MIN(visible_at) FROM {sql.table(InboxMessage)} {after} AND {sql.unheld(connection)}),
+               (SELECT MIN(visible_at) FROM {sql.table(ActivityTask)} {after})
+        """,
+        [at, at],
+    )
+    return min((moment for each in found if (moment := sql.read_moment(each)) is not None), default=None)

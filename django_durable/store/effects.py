@@ -195,6 +195,13 @@ class Effects:
         self.continued.append(commit)
         self.deliveries.append(Delivery(commit.instance, commit.next_start, commit.execution_number + 1))
 
+    @property
+    def reaches_out(self) -> bool:
+        """Whether turns do what takes a look at what is there: to other instances, streams or promises."""
+        badly = any(not isinstance(fact, events.OrchestrationCompleted) for _, fact in self.ended)
+        promises = self.promises or self.withdrawn or self.expired
+        return badly or bool(self.children or self.chained or self.canceled_children or self.streams or promises)
+
     def closed_executions(self) -> list[Row]:
         """Return `(instance, number, status, output, failure, events)` of each execution that ends."""
         closed: list[Row] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -48,6 +49,11 @@ def deliver(connection: BaseDatabaseWrapper, deliveries: Sequence[Delivery], now
 
     Writes: InboxMessage; in the transaction that is open.
     """
+    sql.insert_rows(connection, InboxMessage, COLUMNS, delivered(connection, deliveries, now))
+
+
+def delivered(connection: BaseDatabaseWrapper, deliveries: Sequence[Delivery], now: datetime) -> list[tuple[Any, ...]]:
+    """Return the rows of messages, in the order of `COLUMNS`."""
     created_at = sql.moment(connection, now)
     rows = []
     for each in deliveries:
@@ -56,7 +62,7 @@ def deliver(connection: BaseDatabaseWrapper, deliveries: Sequence[Delivery], now
         rows.append(
             (each.instance, each.execution_number, kind, name, source_seq, payload, data, visible_at, False, created_at)
         )
-    sql.insert_rows(connection, InboxMessage, COLUMNS, rows)
+    return rows
 
 
 def ask_for_turn(key: TaskKey, now: datetime, *, using: str | None = None) -> None:

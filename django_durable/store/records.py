@@ -24,6 +24,19 @@ class TaskKey(NamedTuple):
     seq: int
 
 
+class Kin(NamedTuple):
+    """Where an instance stands in its tree, by surrogate ids: its root, its parent, and the place of the event there
+    that it began with. All None for a root."""
+
+    root: int | None = None
+    parent: int | None = None
+    parent_execution: int | None = None
+    parent_seq: int | None = None
+
+
+ROOT = Kin()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One inbox message. `fact` is None where the row could not be decoded; `error` then says why."""
@@ -53,6 +66,7 @@ class ClaimedInstance:
     previous_token: int
     turn_attempts: int
     traceparent: str | None = None
+    kin: Kin = ROOT
     messages: list[Message] = field(default_factory=list)
 
 
@@ -62,6 +76,7 @@ class TurnCommit:
 
     Attributes:
         instance, instance_id, execution_number, lease_token, history_length: What the turn started from; the guard.
+        kin: As it was claimed.
         events: To append, seqs from `history_length + 1`.
         consumed: Ids of the inbox messages the turn took.
         dequeued: Ids of the queued events the turn took.
@@ -81,6 +96,7 @@ class TurnCommit:
     execution_number: int
     lease_token: int
     history_length: int
+    kin: Kin
     events: list[HistoryEvent]
     consumed: list[int] = field(default_factory=list)
     dequeued: list[int] = field(default_factory=list)

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..engine.errors import InstanceNotFound
 from ..engine.spans import SpanRecord
 from ..models import Instance, TraceSpan
-from . import sql
+from .batch import Batch
 
 _COLUMNS = (
     *("instance_id", "execution_number", "span_id", "parent_id", "kind", "name", "seq"),
@@ -29,29 +29,36 @@ class SpanOf(NamedTuple):
     record: SpanRecord
 
 
-def write_spans(connection: BaseDatabaseWrapper, spans: Sequence[SpanOf], *, locked: bool = False) -> None:
-    """Insert spans, or bring those up to date that are there. Without spans nothing is asked of the database.
+def write_spans(connection: BaseDatabaseWrapper, spans: Sequence[SpanOf]) -> None:
+    """Insert spans, or bring those up to date that are there; those of deleted instances are left out.
 
-    Args:
-        locked: The transaction holds the rows of their instances. Otherwise those of deleted instances are left out.
+    Without spans nothing is asked of the database.
     Writes: TraceSpan; in the transaction that is open.
     """
     if not spans:
         return
-    if not locked:
-        found = Instance.objects.using(connection.alias).filter(id__in={each.instance for each in spans})
-        there = set(found.values_list("id", flat=True))
-        spans = [each for each in spans if each.instance in there]
+    found = Instance.objects.using(connection.alias).filter(id__in={each.instance for each in spans})
+    there = set(found.values_list("id", flat=True))
+    batch = Batch(connection)
+    add_spans(batch, [each for each in spans if each.instance in there])
+    batch.run()
+
+
+def add_spans(batch: Batch, spans: Sequence[SpanOf]) -> None:
+    """Insert spans, or bring those up to date that are there.
+
+    Writes: TraceSpan, with `batch`, which must hold the rows of their instances.
+    """
     latest = {(each.instance, each.execution, each.record.span_id): each.record for each in spans}
     rows = [
         (
             *(*key, record.parent_id, record.kind, record.name, record.seq),
-            *(sql.moment(connection, record.started_at), sql.moment(connection, record.ended_at)),
+            *(batch.moment(record.started_at), batch.moment(record.ended_at)),
             json.dumps(record.as_data(), ensure_ascii=False),
         )
         for key, record in latest.items()
     ]
-    sql.insert_rows(connection, TraceSpan, _COLUMNS, rows, f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {_CHANGES}")
+    batch.insert(TraceSpan, _COLUMNS, rows, f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {_CHANGES}")
 
 
 def spans_of(instance: int, execution: int, *, limit: int, using: str) -> list[SpanRecord]:

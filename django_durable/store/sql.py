@@ -148,18 +148,6 @@ def _names(columns: str) -> tuple[str, ...]:
     return tuple(each.split()[0] for each in columns.split(","))
 
 
-def earliest(
-    connection: BaseDatabaseWrapper, model: type[Model], after: datetime, condition: str = "TRUE"
-) -> datetime | None:
-    """Return the first `visible_at` after a moment, by one look into an index."""
-    found = fetch(
-        connection,
-        f"SELECT MIN(visible_at) FROM {table(model)} WHERE visible_at > %s AND {condition}",
-        [moment(connection, after)],
-    )
-    return read_moment(found[0][0])
-
-
 def insert_rows(
     connection: BaseDatabaseWrapper,
     model: type[Model],

@@ -74,11 +74,11 @@ def insert_instances(
         return {}
     if sql.one_writer(connection):
         return _insert_in_turn(connection, unique, now)
-    return _insert_at_once(connection, unique, now, wakeups.calls_of(connection, messages=notify))
+    return _insert_at_once(connection, unique, now, wakeups.notices_of(connection, messages=notify))
 
 
 def _insert_at_once(
-    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime, calls: Sequence[str]
+    connection: BaseDatabaseWrapper, rows: Sequence[NewInstance], now: datetime, notices: Sequence[wakeups.Notice]
 ) -> dict[str, int]:
     """Insert into the three tables, and notify, by one statement: what a start costs is its round trips."""
     at = sql.moment(connection, now)
@@ -109,9 +109,9 @@ def _insert_at_once(
             SELECT created.id, 1, kind, name, source_seq, payload, data, visible_at, FALSE, created_at
             FROM created JOIN given USING (instance_id)
         )
-        SELECT {", ".join(("instance_id", "id", *calls))} FROM created
+        SELECT {", ".join(("instance_id", "id", *filter(None, [wakeups.calls(notices)])))} FROM created
         """,
-        [sql.pack(_GIVEN, given), *_NEW],
+        [sql.pack(_GIVEN, given), *_NEW, *(each for notice in notices for each in notice)],
     )
     return {row[0]: row[1] for row in created}
 

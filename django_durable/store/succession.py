@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -24,35 +24,26 @@ _CHILD = f"{_PLACE}, seq bigint"
 _PARENT_ENDED, _PARENT_CANCELED = "parent ended", "parent canceled"
 
 
-class Kin(Protocol):
-    """What is known of an instance whose turn was committed: its tree, and the place of its parent's event."""
+def end_executions(batch: Batch, effects: Effects) -> None:
+    """Close executions, begin those after them, and note in `effects.deliveries` what parents are told.
 
-    @property
-    def id(self) -> int: ...
-    @property
-    def root(self) -> int | None: ...
-    @property
-    def parent(self) -> int | None: ...
-    @property
-    def parent_execution(self) -> int | None: ...
-    @property
-    def parent_seq(self) -> int | None: ...
-
-
-def carry_out(connection: BaseDatabaseWrapper, batch: Batch, effects: Effects, committed: Mapping[int, Kin]) -> None:
-    """Start, end and cancel what the turns ask for; what has to be told to anybody is added to `effects.deliveries`.
-
-    Writes: Instance, Execution, InboxMessage; now or with `batch`, in the transaction that is open. The instances of
-        `committed` must be locked by it.
+    Writes: Execution, InboxMessage; with `batch`, which must be guarded.
     """
-    if effects.children or effects.chained:
-        _start(connection, effects, committed)
-    if effects.canceled_children:
-        _cancel_children(connection, effects)
     _close_executions(batch, effects)
     _clear_inboxes(batch, effects)
     _start_next_executions(batch, effects)
-    _tell_parents(effects, committed)
+    _tell_parents(effects)
+
+
+def start_and_cancel(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    """Start instances, and ask children to end; what has to be told to anybody is added to `effects.deliveries`.
+
+    Writes: Instance, Execution, InboxMessage; in the transaction that is open, which holds the parents.
+    """
+    if effects.children or effects.chained:
+        _start(connection, effects)
+    if effects.canceled_children:
+        _cancel_children(connection, effects)
 
 
 def end_what_was_started(connection: BaseDatabaseWrapper, effects: Effects) -> None:
@@ -89,7 +80,7 @@ def end_what_was_started(connection: BaseDatabaseWrapper, effects: Effects) -> N
     _ask_to_end(effects, found, _PARENT_ENDED)
 
 
-def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping[int, Kin]) -> None:
+def _start(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     """Create children and detached instances. An id that is taken fails at the parent of a child, else silently."""
     children = [
         NewInstance(
@@ -102,7 +93,7 @@ def _start(connection: BaseDatabaseWrapper, effects: Effects, committed: Mapping
             parent_instance_id=commit.instance_id,
             parent_execution=commit.execution_number,
             parent_seq=seq,
-            root=committed[commit.instance].root or commit.instance,
+            root=commit.kin.root or commit.instance,
             traceparent=commit.traceparents.get(seq),
         )
         for commit, seq, fact in effects.children
@@ -183,9 +174,9 @@ def _start_next_executions(batch: Batch, effects: Effects) -> None:
     batch.insert(Execution, ("instance_id", "number", "version", "status", "input", "started_at"), rows)
 
 
-def _tell_parents(effects: Effects, committed: Mapping[int, Kin]) -> None:
+def _tell_parents(effects: Effects) -> None:
     for commit, fact in effects.ended:
-        kin = committed[commit.instance]
+        kin = commit.kin
         if kin.parent is not None and kin.parent_seq is not None:
             told = outcome_for_parent(fact, commit.instance_id, kin.parent_seq)
             effects.deliveries.append(Delivery(kin.parent, told, kin.parent_execution))

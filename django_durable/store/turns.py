@@ -2,15 +2,16 @@
 
 Theory of operation.
 
-1. The transaction begins with one UPDATE of all instances, guarded per instance: lease token, owner, a lease that is
-   not over, status, and the place in the history that the turn started from. It locks the rows until the commit, in the
-   order of their ids, as everybody does who locks several. What follows needs no guard of its own, with one exception:
-   activity tasks whose outcome the turn takes must still be this worker's.
+1. What comes first is one UPDATE of all instances, guarded per instance: lease token, owner, a lease that is not over,
+   status, and the place in the history that the turn started from. It locks the rows until the commit, in the order of
+   their ids, as everybody does who locks several. What follows needs no guard of its own, with one exception: activity
+   tasks whose outcome the turn takes must still be this worker's.
 2. A guard that misses means that somebody else has the instance, or the task. The transaction is rolled back, and the
    turns are committed one by one, so that only those are lost whose own guard misses.
 3. `effects` says what to write; each kind of write is one statement for the whole batch, and no statement where there
-   is nothing of its kind. A step of a chain is an UPDATE, two INSERTs and a DELETE; on PostgreSQL the latter three are
-   parts of one statement.
+   is nothing of its kind. A step of a chain is an UPDATE, two INSERTs and a DELETE. On PostgreSQL they are the parts of
+   one statement, which commits by itself; only turns that have to look at what is there (they start or cancel
+   children, end badly, write to streams or promises) make it the first one of a transaction.
 4. Only the ids of consumed messages are deleted, so what arrives while a turn runs survives its commit. The end of an
    instance deletes what is left in its inbox; a message that a sender has not committed by then is deleted by the claim
    that comes across it.
@@ -21,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
@@ -33,16 +34,15 @@ from ..engine.events import failure_to_payload
 from ..engine.failures import Failure
 from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
-from . import sql, streams, succession
+from . import sql, streams, succession, wakeups
 from .batch import GIVEN, Batch
 from .checkpoints import write_checkpoints
 from .effects import TASK, Effects, end_of, shows
-from .inbox import deliver
+from .inbox import COLUMNS, deliver, delivered
 from .promises import write_promises
 from .records import TurnCommit, TurnOutcome
-from .spans import write_spans
+from .spans import add_spans
 from .transactions import write_transaction
-from .wakeups import notify
 
 _HISTORY = (
     *("instance_id", "execution_number", "seq", "kind", "name", "source_seq", "payload", "data"),
@@ -57,16 +57,6 @@ _LEASED = f"{_PLACE}, lease_token bigint"
 _BLOCKED = "pk bigint, token bigint, reason text"
 _CLAIMABLE = sorted(CLAIMABLE)
 _BLOCKABLE = sorted(sources(Move.BLOCK))
-
-
-class Committed(NamedTuple):
-    """What the guarded update knows of an instance, for those that have to be told of its turn."""
-
-    id: int
-    root: int | None
-    parent: int | None
-    parent_execution: int | None
-    parent_seq: int | None
 
 
 def commit_turns(
@@ -106,49 +96,56 @@ def _is_too_large(error: Exception) -> bool:
 
 
 def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now: datetime, using: str) -> None:
-    with write_transaction(using) as connection:
-        effects = Effects(lambda value: sql.moment(connection, value), worker_id, now, lease)
-        for commit in commits:
-            effects.add(commit)
-        committed = _update_instances(connection, worker_id, commits, lease, now)
-        batch = Batch(connection)
-        _finish_tasks(batch, effects)
-        batch.insert(HistoryEvent, _HISTORY, effects.history)
-        batch.insert(ActivityTask, TASK, effects.tasks)
-        batch.delete(InboxMessage, effects.consumed)
-        batch.delete(QueuedEvent, effects.dequeued)
-        _cancel(batch, effects)
-        _write_entries(batch, effects)
-        succession.carry_out(connection, batch, effects, committed)
-        batch.run()
-        write_checkpoints(connection, effects.checkpoints)
-        write_spans(connection, effects.spans, locked=True)
-        write_promises(connection, effects)
-        ended = {commit.instance for commit, _ in effects.ended}
-        effects.deliveries += streams.write(connection, effects.streams, ended)
-        succession.end_what_was_started(connection, effects)
-        deliver(connection, effects.deliveries, now)
-        due = any(each.visible_at is None or each.visible_at <= now for each in effects.deliveries)
-        messages = due or bool(effects.children or effects.chained)
-        notify(
-            using,
-            work=effects.offers_work,
-            messages=messages,
-            instances=[commit.instance for commit in commits if shows(commit)],
-        )
+    batch = Batch(connections[using])
+    effects = Effects(batch.moment, worker_id, now, lease)
+    for commit in commits:
+        effects.add(commit)
+    _update_instances(batch, effects, commits)
+    _finish_tasks(batch, effects)
+    batch.insert(HistoryEvent, _HISTORY, effects.history)
+    batch.insert(ActivityTask, TASK, effects.tasks)
+    batch.delete(InboxMessage, effects.consumed)
+    batch.delete(QueuedEvent, effects.dequeued)
+    _cancel(batch, effects)
+    _write_entries(batch, effects)
+    succession.end_executions(batch, effects)
+    write_checkpoints(batch, effects.checkpoints)
+    add_spans(batch, effects.spans)
+    changed = [commit.instance for commit in commits if shows(commit)]
+    if effects.reaches_out:
+        with write_transaction(using) as connection:
+            batch.run()
+            _reach_out(connection, effects)
+            deliver(connection, effects.deliveries, now)
+            wakeups.send(connection, _notices(connection, effects, changed))
+    else:
+        batch.insert(InboxMessage, COLUMNS, delivered(connections[using], effects.deliveries, now))
+        batch.commit(_notices(connections[using], effects, changed))
 
 
-def _update_instances(
-    connection: BaseDatabaseWrapper, worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now: datetime
-) -> dict[int, Committed]:
-    """Update every instance by one guarded statement. Raises: LeaseLost: a guard missed."""
-    at, until = sql.moment(connection, now), sql.moment(connection, now + lease)
-    rows = sql.fetch(
-        connection,
+def _reach_out(connection: BaseDatabaseWrapper, effects: Effects) -> None:
+    """Do what depends on what is there; whom it tells is added to `effects.deliveries`."""
+    succession.start_and_cancel(connection, effects)
+    write_promises(connection, effects)
+    ended = {commit.instance for commit, _ in effects.ended}
+    effects.deliveries += streams.write(connection, effects.streams, ended)
+    succession.end_what_was_started(connection, effects)
+
+
+def _notices(connection: BaseDatabaseWrapper, effects: Effects, changed: Sequence[int]) -> list[wakeups.Notice]:
+    due = any(each.visible_at is None or each.visible_at <= effects.now for each in effects.deliveries)
+    messages = due or bool(effects.children or effects.chained)
+    return wakeups.notices_of(connection, work=effects.offers_work, messages=messages, instances=changed)
+
+
+def _update_instances(batch: Batch, effects: Effects, commits: Sequence[TurnCommit]) -> None:
+    """Update every instance by one guarded statement."""
+    at, until = batch.moment(effects.now), batch.moment(effects.now + effects.lease)
+    batch.change(
         f"""
         WITH turn AS MATERIALIZED (
-            SELECT given.* FROM {sql.rows(connection, "given", _TURN, len(commits))}
-            JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {sql.lock(connection, of="held")}
+            SELECT given.* FROM {GIVEN}
+            JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {batch.lock(of="held")}
         )
         UPDATE {sql.table(Instance)} AS i
         SET runtime_status = COALESCE(turn.status, runtime_status), version = COALESCE(turn.next_version, version),
@@ -163,13 +160,12 @@ def _update_instances(
         WHERE i.id = turn.pk AND i.lease_token = turn.token AND i.lease_owner = %s AND i.lease_until > %s
           AND i.execution_number = turn.execution AND i.history_length = turn.length
           AND i.runtime_status IN ({sql.marks(_CLAIMABLE)})
-        RETURNING id, root_id, parent_id, parent_execution, parent_seq
         """,
-        [sql.pack(_TURN, map(_new_state, commits)), until, at, at, at, worker_id, at, *_CLAIMABLE],
+        _TURN,
+        [_new_state(each) for each in commits],
+        [until, at, at, at, effects.worker_id, at, *_CLAIMABLE],
+        guarded=True,
     )
-    if len(rows) != len(commits):
-        raise LeaseLost(f"{len(commits) - len(rows)} of {len(commits)} instances")
-    return {row[0]: Committed(*row) for row in rows}
 
 
 def _new_state(commit: TurnCommit) -> tuple[Any, ...]:
@@ -198,7 +194,7 @@ def _finish_tasks(batch: Batch, effects: Effects) -> None:
         _LEASED,
         effects.finished_tasks,
         [effects.worker_id, effects.moment(effects.now)],
-        missing=LeaseLost("an activity task"),
+        guarded=True,
     )
 
 
@@ -273,7 +269,7 @@ def block_instances(
             [sql.pack(_BLOCKED, reasons), RuntimeStatus.BLOCKED.value, at, worker_id, at, *_BLOCKABLE],
         )
         _hold_messages(connection, parked)
-        notify(connection.alias, instances=[pk for (pk,) in parked])
+        wakeups.notify(connection.alias, instances=[pk for (pk,) in parked])
     return {pk for pk, _, _ in blocked} - {pk for (pk,) in parked}
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core import mail
 from django.db import DatabaseError, InterfaceError, connections
@@ -63,18 +63,35 @@ class Hint:
 ANYTHING = Hint()
 
 
+class Notice(NamedTuple):
+    """A hint on its way through PostgreSQL."""
+
+    channel: str
+    payload: str
+
+
 def notify(using: str, *, work: bool = False, messages: bool = False, instances: Iterable[int] = ()) -> None:
     """Tell listeners once the transaction that is open has committed. Does nothing on SQLite or with NOTIFY off."""
     connection = connections[using]
-    if calls := calls_of(connection, work=work, messages=messages, instances=instances):
+    send(connection, notices_of(connection, work=work, messages=messages, instances=instances))
+
+
+def send(connection: BaseDatabaseWrapper, notices: Sequence[Notice]) -> None:
+    """Send notices with the commit of the transaction that is open."""
+    if notices:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(calls)}")
+            cursor.execute(f"SELECT {calls(notices)}", [each for notice in notices for each in notice])
 
 
-def calls_of(
+def calls(notices: Sequence[Notice]) -> str:
+    """Return the calls by which a SELECT sends notices, whose channels and payloads are its parameters."""
+    return ", ".join(["pg_notify(%s, %s)"] * len(notices))
+
+
+def notices_of(
     connection: BaseDatabaseWrapper, *, work: bool = False, messages: bool = False, instances: Iterable[int] = ()
-) -> list[str]:
-    """Return the calls by which a SELECT notifies; nothing on SQLite or with NOTIFY off.
+) -> list[Notice]:
+    """Return what tells listeners; nothing on SQLite or with NOTIFY off.
 
     Args:
         messages: There are messages for instances, and no activities. `work` is anything that workers do.
@@ -83,9 +100,8 @@ def calls_of(
     if connection.vendor != "postgresql" or not settings.NOTIFY:
         return []
     named = "*" if len(changed) > INSTANCES_NAMED else ",".join(map(str, changed))
-    told = [(WORK, "" if work else MESSAGES)] if work or messages else []
-    told += [(CHANGES, named)] if changed else []
-    return [f"pg_notify('{channel}', '{payload}')" for channel, payload in told]
+    told = [Notice(WORK, "" if work else MESSAGES)] if work or messages else []
+    return [*told, Notice(CHANGES, named)] if changed else told
 
 
 def _decode(channel: str, payload: str) -> Hint:

@@ -12,6 +12,7 @@ from ..engine.events import (
     ActivityScheduled,
     HistoryEvent,
     OrchestrationChained,
+    OrchestrationCompleted,
     StreamEnded,
     StreamItemSent,
     StreamSubscribed,
@@ -53,7 +54,7 @@ class Aftermath:
 
 def aftermath_of(turn: Turn, eager: frozenset[int]) -> Aftermath:
     """Return what follows from a turn whose commit started `eager`, by one pass over its events."""
-    after = Aftermath(makes_work=turn.ended is not None)
+    after = Aftermath(makes_work=_end_makes_work(turn))
     for event in turn.events:
         match event.fact:
             case ActivityScheduled() as fact if event.seq in eager:
@@ -71,6 +72,17 @@ def aftermath_of(turn: Turn, eager: frozenset[int]) -> Aftermath:
             case _:
                 pass
     return after
+
+
+def _end_makes_work(turn: Turn) -> bool:
+    """Tell whether the end of an execution sends messages: to the next one, to a parent, or to children that run on."""
+    match turn.ended:
+        case None:
+            return False
+        case OrchestrationCompleted():
+            return turn.claim.kin.parent is not None
+        case _:
+            return True
 
 
 def _task(turn: Turn, event: HistoryEvent, fact: ActivityScheduled) -> ClaimedTask:

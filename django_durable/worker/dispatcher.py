@@ -36,7 +36,7 @@ from ..engine.events import (
 )
 from ..engine.failures import Failure
 from ..engine.steps import is_local
-from ..store import activities, claims, turns as store
+from ..store import activities, claims, due, turns as store
 from ..store.records import ClaimedInstance, SessionLimits, TagFilter, TurnCommit, TurnOutcome
 from .aftermath import Aftermath, aftermath_of, next_due
 from .attempts import Attempt
@@ -400,5 +400,4 @@ class Dispatcher:
     def _ask_what_is_due(self, begun: datetime, *, busy: bool) -> None:
         """Find out what becomes due after the round began: its looks may have come too early for some of that."""
         if self._lookout.asks(self._clock.now(), busy=busy):
-            self._lookout.expect(claims.next_due(begun, using=self._options.using))
-            self._lookout.expect(activities.next_due_activity(begun, using=self._options.using))
+            self._lookout.expect(due.next_due(begun, using=self._options.using))

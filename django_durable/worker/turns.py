@@ -260,6 +260,7 @@ def commit_of(turn: Turn, *, eager: frozenset[int], keep_lease: bool) -> TurnCom
         execution_number=claim.execution_number,
         lease_token=claim.lease_token,
         history_length=claim.history_length,
+        kin=claim.kin,
         events=turn.events,
         consumed=turn.consumed,
         dequeued=turn.dequeued,

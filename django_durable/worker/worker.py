@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from ..engine.errors import InvalidArgument
 from ..registry import Registry, default as default_registry
-from ..store import activities, claims, connections, sessions, workers
+from ..store import connections, due, sessions, workers
 from ..store.records import SessionLimits
 from ..store.wakeups import WORK, Hint, Hub, Subscription
 from .builtins import lookup_in
@@ -221,9 +221,7 @@ class Worker:
 
     def next_due(self) -> datetime | None:
         """Return when the next timer, delayed start or retry becomes due, or None where nothing waits for a time."""
-        now, using = self._clock.now(), self.options.using
-        found = [claims.next_due(now, using=using), activities.next_due_activity(now, using=using)]
-        return min((moment for moment in found if moment is not None), default=None)
+        return due.next_due(self._clock.now(), using=self.options.using)
 
     # Parts.
 

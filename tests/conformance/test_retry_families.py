@@ -251,6 +251,7 @@ def zombie(durable):
         execution_number=claimed.execution_number,
         lease_token=claimed.lease_token,
         history_length=0,
+        kin=claimed.kin,
         events=execution.advance([each.fact for each in claimed.messages], now=now),
         consumed=[each.id for each in claimed.messages],
     )

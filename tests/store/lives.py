@@ -75,6 +75,7 @@ def commit(claimed: ClaimedInstance, *facts: Fact, now: datetime = NOW) -> TurnO
         execution_number=claimed.execution_number,
         lease_token=claimed.lease_token,
         history_length=claimed.history_length,
+        kin=claimed.kin,
         events=recorded,
         consumed=[each.id for each in claimed.messages],
         next_start=following,

@@ -13,7 +13,7 @@ from django_durable import models
 from django_durable.engine import events
 from django_durable.engine.errors import LeaseLost
 from django_durable.engine.failures import Failure
-from django_durable.store import activities, endings, expiry, instances, retention
+from django_durable.store import activities, due, endings, expiry, instances, retention
 from django_durable.store.records import TagFilter, TaskKey, TurnOutcome
 
 from .lives import COMPLETED, LEASE, NOW, USING, WORKER, messages, nudge, park, row, start
@@ -314,11 +314,11 @@ def test_a_retry_is_the_next_attempt_and_its_deliveries_count_anew():
     running("order-7", task())
     claim_tasks()
     (claimed,) = claim_tasks(now=LATER)
-    due = LATER + 10 * SECOND
-    activities.retry_activities([(claimed.key, claimed.lease_token, due, '[{"attempt": 1}]')], using=USING)
-    assert not claim_tasks(now=due - SECOND)
-    assert activities.next_due_activity(LATER, using=USING) == due
-    (again,) = claim_tasks(now=due)
+    again_at = LATER + 10 * SECOND
+    activities.retry_activities([(claimed.key, claimed.lease_token, again_at, '[{"attempt": 1}]')], using=USING)
+    assert not claim_tasks(now=again_at - SECOND)
+    assert due.next_due(LATER, using=USING) == again_at
+    (again,) = claim_tasks(now=again_at)
     assert (again.attempt, again.deliveries, again.failures) == (2, 1, [{"attempt": 1}])
 
 
@@ -442,13 +442,13 @@ def test_a_heartbeat_is_kept_for_the_next_attempt_and_extends_the_lease():
 
 
 def test_what_becomes_due_next_is_a_retry_or_the_end_of_a_lease():
-    assert activities.next_due_activity(NOW, using=USING) is None
+    assert due.next_due(NOW, using=USING) is None
     running("order-7", task(), task())
-    assert activities.next_due_activity(NOW, using=USING) is None
+    assert due.next_due(NOW, using=USING) is None
     first, second = claim_tasks()
-    assert activities.next_due_activity(NOW, using=USING) == LATER
+    assert due.next_due(NOW, using=USING) == LATER
     activities.defer([(first.key, first.lease_token)], NOW + SECOND, NOW, using=USING)
-    assert activities.next_due_activity(NOW, using=USING) == NOW + SECOND
+    assert due.next_due(NOW, using=USING) == NOW + SECOND
     assert second.key in tasks()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
+from django_durable.engine.errors import LeaseLost
 from django_durable.models import KeyValue
 from django_durable.store import sql
 from django_durable.store.batch import GIVEN, Batch
@@ -35,7 +36,7 @@ def stored():
 def test_a_batch_of_nothing_costs_nothing(django_assert_num_queries):
     batch = Batch(connection)
     batch.insert(KeyValue, COLUMNS, [])
-    batch.change(DELETE, PLACE, [], missing=LookupError())
+    batch.change(DELETE, PLACE, [], guarded=True)
     batch.delete(KeyValue, [])
     with django_assert_num_queries(0):
         batch.run()
@@ -65,9 +66,9 @@ def test_a_change_that_has_to_find_all_its_rows_says_when_it_did_not(place, othe
     batch = Batch(connection)
     batch.insert(KeyValue, COLUMNS, entries(place, a="1"))
     batch.run()
-    batch.change(DELETE, PLACE, [(place, "a"), (place, "gone")], missing=LookupError("one of them"))
+    batch.change(DELETE, PLACE, [(place, "a"), (place, "gone")], guarded=True)
     batch.insert(KeyValue, COLUMNS, entries(place, **dict.fromkeys("bcd"[:others], "2")))
-    with pytest.raises(LookupError, match="one of them"):
+    with pytest.raises(LeaseLost):
         batch.run()
 
 

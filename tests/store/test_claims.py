@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_durable import models
 from django_durable.engine import events
 from django_durable.engine.replay import QueuedMessage
-from django_durable.store import claims, endings, instances
+from django_durable.store import claims, due, endings, instances
 from django_durable.store.inbox import Delivery, deliver
 from django_durable.store.starts import NewInstance, insert_instances
 
@@ -101,7 +101,7 @@ def test_what_is_not_due_yet_waits_without_keeping_anything_else_waiting():
     start("later", start_at=NOW + 60 * SECOND)
     start("now")
     assert set(claim_all()) == {"now"}
-    assert claims.next_due(NOW, using=USING) == NOW + 60 * SECOND
+    assert due.next_due(NOW, using=USING) == NOW + 60 * SECOND
     assert set(claim_all(worker=OTHER, now=NOW + 60 * SECOND)) == {"later", "now"}
 
 

@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from django_durable.engine.events import CustomStatusUpdated
 from django_durable.store import wakeups
@@ -15,7 +16,7 @@ from django_durable.store.transactions import write_transaction
 from django_durable.store.wakeups import Hint, Hub
 
 from .lives import USING, start
-from .turn_rows import claim_all, committed, made, running, task
+from .turn_rows import claim_all, committed, fresh, made, task
 
 pytestmark = pytest.mark.usefixtures("durable_db")
 PATIENCE = 30.0
@@ -261,8 +262,10 @@ def test_a_database_in_memory_gives_no_hints(monkeypatch):
     assert not Hub.of(USING).gives_hints
 
 
-def test_a_turn_that_leaves_work_to_nobody_else_tells_nobody(monkeypatch):
-    told = []
-    monkeypatch.setattr("django_durable.store.turns.notify", lambda using, **others: told.append(others))
-    running("order-7", task(), eager=frozenset([2]), keep_lease=True)
-    assert told == [{"work": False, "messages": False, "instances": []}]
+@pytest.mark.only_on("postgresql")
+def test_a_turn_that_leaves_work_to_nobody_else_tells_nobody():
+    [claimed] = fresh("order-7")
+    with CaptureQueriesContext(connections[USING]) as captured:
+        committed(made(claimed, task(), eager=frozenset([2]), keep_lease=True))
+    assert "INSERT INTO django_durable_activitytask" in str(captured.captured_queries)
+    assert "pg_notify" not in str(captured.captured_queries)

@@ -42,6 +42,7 @@ def made(claimed: ClaimedInstance, *facts: Fact, at: datetime = NOW, **others: A
         "execution_number": claimed.execution_number,
         "lease_token": claimed.lease_token,
         "history_length": claimed.history_length,
+        "kin": claimed.kin,
         "events": [HistoryEvent(seq, at, fact) for seq, fact in recorded],
         "consumed": [each.id for each in claimed.messages],
     }
