@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error, connections, transaction
 
 from ..engine.errors import WrongDatabase
+from .prepared import prepares
 
 DatabaseFault = Error
 """Whatever a database raises, for callers above this layer."""
@@ -72,6 +73,35 @@ def mend() -> None:
 def current(using: str) -> object:
     """Return what stands for this thread's open connection. After a cut it is another one, or None."""
     return connections[using].connection
+
+
+PLANNING = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Settings of PostgreSQL for a connection that only looks up rows by their keys."""
+
+
+def look_up_by_index(using: str) -> object:
+    """Have this thread's connection find rows by index. Returns: what stands for it, as `current`.
+
+    A statement that is prepared while its tables are small is planned to read all of them, and keeps that plan while
+    they grow. Nothing is set where nothing is prepared, and none of it on a connection through a pooler, which would
+    hand it on: there, the server's process is not the one that the driver was told of.
+    """
+    connection = connections[using]
+    connection.ensure_connection()
+    raw = connection.connection
+    if prepares(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            if cursor.fetchone() == (raw.info.backend_pid,):
+                calls = ", ".join(["set_config(%s, %s, FALSE)"] * len(PLANNING))
+                cursor.execute(f"SELECT {calls}", [each for setting in PLANNING.items() for each in setting])
+    return raw
 
 
 def in_transaction(using: str) -> bool:

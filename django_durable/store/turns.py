@@ -32,11 +32,12 @@ from ..engine import events
 from ..engine.errors import LeaseLost
 from ..engine.events import failure_to_payload
 from ..engine.failures import Failure
-from ..engine.states import CLAIMABLE, TERMINAL, Move, RuntimeStatus, sources
+from ..engine.states import TERMINAL, Move, RuntimeStatus, sources
 from ..models import ActivityTask, HistoryEvent, InboxMessage, Instance, KeyValue, QueuedEvent
 from . import sql, streams, succession, wakeups
 from .batch import GIVEN, Batch
 from .checkpoints import write_checkpoints
+from .claims import UNCLAIMABLE
 from .effects import TASK, Effects, end_of, shows
 from .inbox import COLUMNS, deliver, delivered
 from .promises import write_promises
@@ -55,7 +56,6 @@ _TURN = (
 _PLACE = "instance_id bigint, execution_number bigint, seq bigint"
 _LEASED = f"{_PLACE}, lease_token bigint"
 _BLOCKED = "pk bigint, token bigint, reason text"
-_CLAIMABLE = sorted(CLAIMABLE)
 _BLOCKABLE = sorted(sources(Move.BLOCK))
 
 
@@ -159,11 +159,11 @@ def _update_instances(batch: Batch, effects: Effects, commits: Sequence[TurnComm
         FROM turn
         WHERE i.id = turn.pk AND i.lease_token = turn.token AND i.lease_owner = %s AND i.lease_until > %s
           AND i.execution_number = turn.execution AND i.history_length = turn.length
-          AND i.runtime_status IN ({sql.marks(_CLAIMABLE)})
+          AND i.runtime_status NOT IN ({sql.marks(UNCLAIMABLE)})
         """,
         _TURN,
         [_new_state(each) for each in commits],
-        [until, at, at, at, effects.worker_id, at, *_CLAIMABLE],
+        [until, at, at, at, effects.worker_id, at, *UNCLAIMABLE],
         guarded=True,
     )
 
@@ -184,12 +184,15 @@ def _new_state(commit: TurnCommit) -> tuple[Any, ...]:
 
 
 def _finish_tasks(batch: Batch, effects: Effects) -> None:
-    """Delete the tasks whose outcomes the turns take; each must still be there, and this worker's."""
+    """Delete the tasks whose outcomes the turns take; each must still be there, and this worker's.
+
+    The condition on the lease is a CASE because no index serves one: PostgreSQL would read the index of `visible_at`.
+    """
     batch.change(
         f"""
         DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number, seq, lease_token) IN (
             SELECT instance_id, execution_number, seq, lease_token FROM {GIVEN}
-        ) AND lease_owner = %s AND visible_at > %s
+        ) AND CASE WHEN lease_owner = %s THEN visible_at > %s END
         """,
         _LEASED,
         effects.finished_tasks,

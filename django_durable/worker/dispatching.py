@@ -46,6 +46,7 @@ class DispatchThread:
         self._stop = threading.Event()
         self._deadline = 0.0
         self._pause = SHORTEST_PAUSE
+        self._connection: object = None
         self._thread = threading.Thread(target=self._main, name="durable-dispatcher", daemon=True)
         self.idle = threading.Event()
         self.ended = threading.Event()
@@ -85,6 +86,8 @@ class DispatchThread:
 
     def _round(self) -> None:
         try:
+            if self._connection is None or connections.current(self._using) is not self._connection:
+                self._connection = connections.look_up_by_index(self._using)
             busy = self._dispatcher.step()
         except connections.DatabaseFault as error:
             self._after(error)

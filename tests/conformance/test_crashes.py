@@ -157,7 +157,7 @@ def test_a20_a_crash_before_any_write_loses_and_doubles_nothing(db):
         if not crashes.happened:
             break
         at += 1
-    assert at > 60
+    assert at > 50
 
 
 @pytest.mark.parametrize("at", [5, 15, 25])
