@@ -83,7 +83,7 @@ def test_an_outcome_that_differs_is_found(groups):
 
 def test_a_worker_that_is_dead_for_the_length_of_a_lease_fires_no_timer_too_early(groups):
     report = assert_survives_every_crash(waits, registry=faulty(), sample=6)
-    assert (report.kills, report.boundaries > 40) == (6, True)
+    assert (report.kills, report.boundaries > 25) == (6, True)
 
 
 def test_rows_of_before_are_kept_and_those_of_a_play_are_not(groups):
