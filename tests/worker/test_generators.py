@@ -319,7 +319,7 @@ def test_an_error_nobody_expects_is_the_attempts_and_ends_the_worker(
 
     monkeypatch.setattr(partials.streams, "append_from_activity", failing)
     instance = start(registry, counting(registry, it, retry=AGAIN))
-    with running(registry, shutdown_timeout=timedelta(0)) as worker:
+    with running(registry) as worker:
         assert ended.wait(PATIENCE)
         assert not worker.running
     run_to_idle(registry)
