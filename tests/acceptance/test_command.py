@@ -44,6 +44,22 @@ def test_once_runs_everything_that_is_due_and_exits(workers, client):
     assert client.list_workers() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_with_reload_a_stop_hands_back_what_runs(number, workers, client, stage):
+    """As `manage.py durable_worker` runs while a project is developed."""
+    worker = workers.start("--reload", LEASE=3600)
+    worker.wait_until_started()
+    client.start_orchestration("it", "acceptance.chain", {"steps": 2, "gate_at": 0})
+    stage.wait_until_reached("gate")
+    worker.signal(number)
+    assert worker.wait() == 0
+    assert client.list_workers() == []
+    stage.open("gate")
+    workers.start("--once")
+    assert output_of(client, "it") == ["s0", "s1"]
+    assert stage.counts("it") == {"s0": 2, "s1": 1}
+
+
 def test_processes_are_restarted_and_go_on_with_what_they_had(workers, client, stage):
     from django_durable.models import Worker
 

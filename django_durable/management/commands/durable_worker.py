@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import signal
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -20,9 +21,10 @@ from ...store import connections
 from ...store.records import TagFilter
 from ...worker.options import own_id
 from ...worker.service import exit_now, serve, serve_once
-from ...worker.stopping import StopRequests
+from ...worker.stopping import SIGNALS, StopRequests
 from ...worker.supervisor import Supervisor
 from ...worker.worker import Worker
+from .. import reloading
 
 RELOAD_SECONDS = 2.0
 """How long activities may go on running when the code has changed and the process is about to be replaced."""
@@ -77,6 +79,8 @@ class Command(BaseCommand):
         worker = self._worker(options)
         if options["processes"] > 1:
             self._supervise(options)
+        elif reload and reloading.is_above():
+            sys.exit(reloading.run_above())
         elif reload:
             autoreload.run_with_reloader(self._run_reloading, worker)
         else:
@@ -111,8 +115,13 @@ class Command(BaseCommand):
         """Run beside the reloader, which owns the main thread and its signals."""
         self._start(worker)
         atexit.register(self._say_stopped, worker)  # Called after the next one: the last that was registered is first.
-        atexit.register(worker.stop, RELOAD_SECONDS)
+        atexit.register(self._stop_in_good_order, worker)
         worker.wait_until_ended()
+
+    def _stop_in_good_order(self, worker: Worker) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # The process above may say it again, and kills it at a second one.
+        worker.stop(RELOAD_SECONDS)
 
     def _start(self, worker: Worker) -> None:
         try:
