@@ -15,6 +15,8 @@ from .program import Checkpoint, Past
 
 FORMAT = "django_durable history 1"
 
+_COLUMNS = (("kind", str), ("name", str), ("source_seq", int), ("payload", str), ("data", str))
+
 
 def dump(history: Iterable[HistoryEvent], checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """Return a history as JSON-ready data, with the checkpoint that stands at one of its events, where there is one."""
@@ -48,7 +50,7 @@ def load(data: Mapping[str, Any]) -> list[HistoryEvent]:
     history = []
     for place, row in enumerate(data["events"], start=1):
         try:
-            fact = fact_from_columns(*(row.get(key) for key in ("kind", "name", "source_seq", "payload", "data")))
+            fact = fact_from_columns(*(_column(row, *each) for each in _COLUMNS))
             event = HistoryEvent(int(row["seq"]), datetime.fromisoformat(row["recorded_at"]), fact)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"Event {place} is not one: {error}") from error
@@ -58,6 +60,14 @@ def load(data: Mapping[str, Any]) -> list[HistoryEvent]:
             )
         history.append(event)
     return history
+
+
+def _column(row: Mapping[str, Any], name: str, kind: type) -> Any:
+    """Return what a row has for a column, which no database has checked. Raises: TypeError: it is of another type."""
+    value = row.get(name)
+    if value is not None and type(value) is not kind:
+        raise TypeError(f"{name} is {value!r:.80}, expected {kind.__name__}")
+    return value
 
 
 def _row(event: HistoryEvent) -> dict[str, Any]:

@@ -48,3 +48,12 @@ def test_a_transcript_gives_equal_events_back():
 def test_what_is_no_transcript_is_refused(data):
     with pytest.raises(ValueError, match="Event 1|Expected an object"):
         transcript.load(data)
+
+
+@pytest.mark.parametrize("change", [{"name": ["go"]}, {"payload": {}}, {"data": 7}, {"source_seq": "1"}])
+def test_a_column_of_another_type_is_refused_by_its_name(change):
+    data = json.loads(FILES[0].read_text())
+    data["events"][1] |= change
+    [column] = change
+    with pytest.raises(ValueError, match=f"Event 2 is not one: {column} is .*, expected"):
+        transcript.load(data)
