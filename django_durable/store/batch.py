@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db import DataError
@@ -42,19 +41,11 @@ class _Part:
 
 
 class Batch:
-    """Collects writes, and carries them out with `run` or `commit`. What has no rows costs nothing."""
+    """Collects writes on a connection, and carries them out with `run` or `commit`. What has no rows costs nothing."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
+        self.connection = connection
         self._parts: list[_Part] = []
-
-    def moment(self, value: datetime | None) -> Any:
-        """Return an aware datetime as a value of a row, or as a parameter."""
-        return sql.moment(self._connection, value)
-
-    def lock(self, *, of: str) -> str:
-        """Return the clause that locks the rows of a SELECT, as `sql.lock`."""
-        return sql.lock(self._connection, of=of)
 
     def insert(
         self, model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]], suffix: str = ""
@@ -64,7 +55,7 @@ class Batch:
             return
 
         def alone() -> None:
-            sql.insert_rows(self._connection, model, columns, rows, suffix)
+            sql.insert_rows(self.connection, model, columns, rows, suffix)
 
         statement = f"INSERT INTO {sql.table(model)} ({', '.join(columns)}) SELECT * FROM {GIVEN} WHERE TRUE {suffix}"
         self._parts.append(_Part(statement, sql.typed(model, tuple(columns)), rows, (), False, alone))
@@ -87,16 +78,15 @@ class Batch:
         """
         if not rows:
             return
-        text = (
-            f"{statement} RETURNING 1" if guarded else statement
-        )  # SQLite counts no changes of what begins with WITH.
+        # Counted by what they return: SQLite's driver counts no changes of what begins with WITH.
+        text = f"{statement} RETURNING 1" if guarded else statement
 
         def alone() -> None:
-            given = sql.rows(self._connection, "given", columns, len(rows))
+            given = sql.rows(self.connection, "given", columns, len(rows))
             values = [sql.pack(columns, rows), *params]
             if not guarded:
-                sql.execute(self._connection, text.replace(GIVEN, given), values)
-            elif len(sql.fetch(self._connection, text.replace(GIVEN, given), values)) < len(rows):
+                sql.execute(self.connection, text.replace(GIVEN, given), values)
+            elif len(sql.fetch(self.connection, text.replace(GIVEN, given), values)) < len(rows):
                 raise LeaseLost(_GUARDED)
 
         self._parts.append(_Part(text, columns, rows, tuple(params), guarded, alone))
@@ -127,12 +117,12 @@ class Batch:
 
         Raises: LeaseLost: a guarded part changed too few rows. Nothing was written.
         """
-        alias, parts = self._connection.alias, self._parts
-        packed = None if self._connection.in_atomic_block else self._packed(parts)
+        alias, parts = self.connection.alias, self._parts
+        packed = None if self.connection.in_atomic_block else self._packed(parts)
         if packed is None:
             with transactions.write_transaction(alias):
                 self.run()
-                wakeups.send(self._connection, notices)
+                wakeups.send(self.connection, notices)
         elif parts or notices:
             self._parts = []
             with transactions.statement(alias):
@@ -140,7 +130,7 @@ class Batch:
 
     def _packed(self, parts: Sequence[_Part]) -> list[str] | None:
         """Return the rows of each part as a parameter; None where they are to be carried out one after the other."""
-        if sql.one_writer(self._connection):
+        if sql.one_writer(self.connection):
             return None
         packed = [sql.pack(part.columns, part.rows) for part in parts]
         return packed if sum(map(len, packed)) <= sql.HEAVY else None
@@ -152,17 +142,17 @@ class Batch:
         checks: list[str] = []
         params: list[Any] = []
         for part, rows in zip(parts, packed, strict=True):
-            name, given = f"part{len(written)}", sql.rows(self._connection, "given", part.columns, most)
+            name, given = f"part{len(written)}", sql.rows(self.connection, "given", part.columns, most)
             if part.guarded:
                 checks.append(f"1 / ((SELECT COUNT(*) FROM {name}) = %s)::int")
             written.append(f"{name} AS ({part.statement.replace(GIVEN, given)})")
             params += (rows, *part.params)
         params += (len(part.rows) for part in parts if part.guarded)
-        checks.append(wakeups.calls(notices) or "1")
-        params += (each for notice in notices for each in notice)
-        statement = f"WITH {', '.join(written)}" if written else ""
+        calls, payloads = wakeups.calls(notices)
+        statement = f"WITH {', '.join(written)} " if written else ""
+        statement += f"SELECT {', '.join([*checks, *calls]) or '1'}"
         try:
-            sql.execute(self._connection, f"{statement} SELECT {', '.join(checks)}", params)
+            sql.execute(self.connection, statement, [*params, *payloads])
         except DataError as error:
             if getattr(error.__cause__, "sqlstate", None) != _DIVISION_BY_ZERO:
                 raise

@@ -184,6 +184,10 @@ class TagFilter:
         """Serve untagged activities and these tags. Raises: as `tags`."""
         return cls(_checked(names), untagged=True)
 
+    def serves(self, tag: str | None) -> bool:
+        """Tell whether a worker with this filter takes activities with this tag, or without one."""
+        return self.any or (self.untagged if tag is None else tag in self.names)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the filter as plain JSON, to be shown."""
         return {"any": self.any, "untagged": self.any or self.untagged, "tags": sorted(self.names)}

@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..engine.errors import InstanceNotFound
 from ..engine.spans import SpanRecord
 from ..models import Instance, TraceSpan
+from . import sql
 from .batch import Batch
 
 _COLUMNS = (
@@ -53,7 +54,7 @@ def add_spans(batch: Batch, spans: Sequence[SpanOf]) -> None:
     rows = [
         (
             *(*key, record.parent_id, record.kind, record.name, record.seq),
-            *(batch.moment(record.started_at), batch.moment(record.ended_at)),
+            *(sql.moment(batch.connection, record.started_at), sql.moment(batch.connection, record.ended_at)),
             json.dumps(record.as_data(), ensure_ascii=False),
         )
         for key, record in latest.items()

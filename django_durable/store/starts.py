@@ -82,6 +82,7 @@ def _insert_at_once(
 ) -> dict[str, int]:
     """Insert into the three tables, and notify, by one statement: what a start costs is its round trips."""
     at = sql.moment(connection, now)
+    calls, payloads = wakeups.calls(notices)
     given = [
         (
             *(row.instance_id, row.orchestration, row.version),
@@ -109,9 +110,9 @@ def _insert_at_once(
             SELECT created.id, 1, kind, name, source_seq, payload, data, visible_at, FALSE, created_at
             FROM created JOIN given USING (instance_id)
         )
-        SELECT {", ".join(("instance_id", "id", *filter(None, [wakeups.calls(notices)])))} FROM created
+        SELECT {", ".join(("instance_id", "id", *calls))} FROM created
         """,
-        [sql.pack(_GIVEN, given), *_NEW, *(each for notice in notices for each in notice)],
+        [sql.pack(_GIVEN, given), *_NEW, *payloads],
     )
     return {row[0]: row[1] for row in created}
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
@@ -96,8 +97,9 @@ def _is_too_large(error: Exception) -> bool:
 
 
 def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now: datetime, using: str) -> None:
-    batch = Batch(connections[using])
-    effects = Effects(batch.moment, worker_id, now, lease)
+    connection = connections[using]
+    batch = Batch(connection)
+    effects = Effects(partial(sql.moment, connection), worker_id, now, lease)
     for commit in commits:
         effects.add(commit)
     _update_instances(batch, effects, commits)
@@ -113,14 +115,14 @@ def _commit(worker_id: str, commits: Sequence[TurnCommit], lease: timedelta, now
     add_spans(batch, effects.spans)
     changed = [commit.instance for commit in commits if shows(commit)]
     if effects.reaches_out:
-        with write_transaction(using) as connection:
+        with write_transaction(using):
             batch.run()
             _reach_out(connection, effects)
             deliver(connection, effects.deliveries, now)
             wakeups.send(connection, _notices(connection, effects, changed))
     else:
-        batch.insert(InboxMessage, COLUMNS, delivered(connections[using], effects.deliveries, now))
-        batch.commit(_notices(connections[using], effects, changed))
+        batch.insert(InboxMessage, COLUMNS, delivered(connection, effects.deliveries, now))
+        batch.commit(_notices(connection, effects, changed))
 
 
 def _reach_out(connection: BaseDatabaseWrapper, effects: Effects) -> None:
@@ -140,12 +142,13 @@ def _notices(connection: BaseDatabaseWrapper, effects: Effects, changed: Sequenc
 
 def _update_instances(batch: Batch, effects: Effects, commits: Sequence[TurnCommit]) -> None:
     """Update every instance by one guarded statement."""
-    at, until = batch.moment(effects.now), batch.moment(effects.now + effects.lease)
+    at, until = effects.moment(effects.now), effects.moment(effects.now + effects.lease)
+    lock = sql.lock(batch.connection, of="held")
     batch.change(
         f"""
         WITH turn AS MATERIALIZED (
             SELECT given.* FROM {GIVEN}
-            JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {batch.lock(of="held")}
+            JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {lock}
         )
         UPDATE {sql.table(Instance)} AS i
         SET runtime_status = COALESCE(turn.status, runtime_status), version = COALESCE(turn.next_version, version),

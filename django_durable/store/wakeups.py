@@ -79,13 +79,14 @@ def notify(using: str, *, work: bool = False, messages: bool = False, instances:
 def send(connection: BaseDatabaseWrapper, notices: Sequence[Notice]) -> None:
     """Send notices with the commit of the transaction that is open."""
     if notices:
+        selected, params = calls(notices)
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {calls(notices)}", [each for notice in notices for each in notice])
+            cursor.execute(f"SELECT {', '.join(selected)}", params)
 
 
-def calls(notices: Sequence[Notice]) -> str:
-    """Return the calls by which a SELECT sends notices, whose channels and payloads are its parameters."""
-    return ", ".join(["pg_notify(%s, %s)"] * len(notices))
+def calls(notices: Sequence[Notice]) -> tuple[list[str], list[str]]:
+    """Return the calls by which a SELECT sends notices, and their parameters."""
+    return ["pg_notify(%s, %s)"] * len(notices), [each for notice in notices for each in notice]
 
 
 def notices_of(

@@ -20,12 +20,10 @@ from ..engine.events import (
     SubOrchestrationScheduled,
     TimerCreated,
 )
+from ..store.effects import EAGER_TOKEN
 from ..store.records import ClaimedTask, TaskKey
 from .outcomes import Defer, Outcome, Retry
 from .turns import Turn
-
-EAGER_TOKEN = 1
-"""The lease token with which a commit inserts the tasks that its worker starts at once."""
 
 
 @dataclass(slots=True)

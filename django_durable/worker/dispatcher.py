@@ -75,11 +75,6 @@ class DispatchOptions:
     max_deliveries: int
 
 
-def serves(tags: TagFilter, tag: str | None) -> bool:
-    """Tell whether a worker with this filter takes activities with this tag."""
-    return tags.any or (tags.untagged if tag is None else tag in tags.names)
-
-
 class Dispatcher:
     """See the module docstring. All methods are for the one thread that dispatches."""
 
@@ -371,7 +366,7 @@ class Dispatcher:
 
     def _runs_here(self, fact: ActivityScheduled) -> bool:
         """Tell whether an activity may be started eagerly. One on a session goes through the claim of its session."""
-        served = serves(self._options.tags, fact.tag)
+        served = self._options.tags.serves(fact.tag)
         known = is_local(fact.name) or self._lookup(fact.name) is not None
         return served and fact.session_id is None and known
 
