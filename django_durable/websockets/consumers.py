@@ -18,6 +18,16 @@ from ..live import Listener, Message, Problem, SessionViewer, Signal
 from .pace import Pace
 from .requests import Malformed, Ping, Request, Subscribe, Unsubscribe, request_from_frame, wish_of_address
 
+GONE: tuple[type[Exception], ...] = (OSError,)
+"""What a server raises for a message to a client that is gone, before it tells so: the specification of ASGI says
+OSError, and daphne lets through what its protocol raises."""
+try:
+    from autobahn.exception import Disconnected
+except ImportError:
+    pass
+else:
+    GONE += (Disconnected,)
+
 
 class Close(IntEnum):
     """Why a socket was closed: 4000 and the status that HTTP has for it."""
@@ -83,7 +93,11 @@ class Socket(AsyncWebsocketConsumer):
         raise NotImplementedError
 
     async def say(self, message: Message) -> None:
-        await self.send(text_data=message.as_json())
+        """Send a message; a client that is gone gets nothing more, and that is no error."""
+        try:
+            await self.send(text_data=message.as_json())
+        except GONE:
+            self._let_go()
 
     async def refuse(self, code: str, detail: str) -> None:
         await self.say(Problem(code=code, detail=detail))

@@ -53,8 +53,11 @@ def site(browser: object, database_environment, django_db_blocker, tmp_path_fact
         try:
             yield opened
         finally:
-            opened.close()
-            delete_rows()
+            # Whatever ends badly here, the next test's database is empty.
+            try:
+                opened.close()
+            finally:
+                delete_rows()
 
 
 def stock_up() -> None:

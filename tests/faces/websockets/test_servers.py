@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,6 +64,12 @@ class Client:
 
     async def close(self) -> None:
         await self._connection.close()
+
+    async def close_unread(self) -> None:
+        """Say goodbye, and read nothing more: what the server has not sent yet keeps it from hanging up."""
+        self._connection.transport.pause_reading()
+        self._connection.protocol.send_close(1001)
+        self._connection.transport.writelines(self._connection.protocol.data_to_send())
 
     async def vanish(self) -> None:
         """Go without a word."""
@@ -156,4 +163,27 @@ async def test_a_server_goes_on_after_what_no_client_should_send(durable, boss, 
 
     assert (await polite.until_type("snapshot"))["instance_id"] == "order-7"
     await polite.close()
+    assert "Traceback" not in running.log
+
+
+@scenario
+async def test_a_client_that_leaves_while_it_is_told_something_is_no_error(durable, boss, server) -> None:
+    await start(durable, "order-7", "orders.counts", 40)
+    for _ in range(20):
+        await durable.client.aenqueue_event("order-7", "steps", secrets.token_hex(250_000))
+    await sync_to_async(durable.run)()
+    running: Server = await sync_to_async(server)()
+    session = (await sync_to_async(session_of)(boss)).session_key
+    leaving = await Client.of(running, session, "")
+    watching = await Client.of(running, session, "instances/order-7/")
+    await leaving.send(type="subscribe", instance_id="order-7", history=True)
+    await leaving.until_type("history")
+    await leaving.close_unread()
+    for count in range(21, 24):
+        await step(durable, "order-7")
+        await watching.until(lambda message, n=count: message["custom_status"]["count"] == n)
+    await leaving.vanish()
+    await watching.close()
+    await asyncio.to_thread(running.stop)
+
     assert "Traceback" not in running.log
