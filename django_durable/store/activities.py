@@ -123,7 +123,7 @@ def _lease(
         f"""
         WITH free AS MATERIALIZED (
             SELECT given.instance, given.execution, given.seq AS event
-            FROM {sql.rows(connection, "given", _ORDERED, len(keys))} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+            FROM {sql.rows(connection, "given", _ORDERED)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
             WHERE t.visible_at <= %s ORDER BY given.place LIMIT %s {sql.lock(connection, skip=True, of="t")}
         )
         UPDATE {sql.table(ActivityTask)} AS t
@@ -206,7 +206,7 @@ def _delete(
         f"""
         WITH held AS MATERIALIZED (
             SELECT given.instance, given.execution, given.seq AS event
-            FROM {sql.rows(connection, "given", _LEASED, len(leased))} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+            FROM {sql.rows(connection, "given", _LEASED)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
             WHERE t.lease_token = given.token {in_time}
             ORDER BY t.instance_id, t.execution_number, t.seq {sql.lock(connection, of="t")}
         )
@@ -296,7 +296,7 @@ def _give_back(given: Sequence[tuple[Any, ...]], using: str | None, spans: Seque
             WITH back AS MATERIALIZED (
                 SELECT given.instance, given.execution, given.seq AS event, given.visible_at AS due, given.attempts,
                        given.failures AS known
-                FROM {sql.rows(connection, "given", _GIVEN_BACK, len(given))}
+                FROM {sql.rows(connection, "given", _GIVEN_BACK)}
                 JOIN {sql.table(ActivityTask)} t ON {_SAME}
                 WHERE t.lease_token = given.token AND t.lease_owner IS NOT NULL
                 ORDER BY t.instance_id, t.execution_number, t.seq {sql.lock(connection, of="t")}
@@ -328,7 +328,7 @@ def renew_activities(
     connection = connections[using or settings.DATABASE]
     mine = f"""
         SELECT t.instance_id AS instance, t.execution_number AS execution, t.seq AS event
-        FROM {sql.rows(connection, "given", _LEASED, len(leased))} JOIN {sql.table(ActivityTask)} t ON {_SAME}
+        FROM {sql.rows(connection, "given", _LEASED)} JOIN {sql.table(ActivityTask)} t ON {_SAME}
         WHERE t.lease_token = given.token AND t.lease_owner = %s AND t.visible_at > %s
     """
     packed = sql.pack(_LEASED, [(*key, token) for key, token in leased.items()])
@@ -355,7 +355,7 @@ def find_lost(leased: Mapping[TaskKey, int], *, using: str | None = None) -> set
     found = sql.fetch(
         connection,
         f"""
-        SELECT t.instance_id, t.execution_number, t.seq FROM {sql.rows(connection, "given", _LEASED, len(leased))}
+        SELECT t.instance_id, t.execution_number, t.seq FROM {sql.rows(connection, "given", _LEASED)}
         JOIN {sql.table(ActivityTask)} t ON {_SAME} AND t.lease_token = given.token
         """,
         [sql.pack(_LEASED, [(*key, token) for key, token in leased.items()])],

@@ -82,7 +82,7 @@ class Batch:
         text = f"{statement} RETURNING 1" if guarded else statement
 
         def alone() -> None:
-            given = sql.rows(self.connection, "given", columns, len(rows))
+            given = sql.rows(self.connection, "given", columns)
             values = [sql.pack(columns, rows), *params]
             if not guarded:
                 sql.execute(self.connection, text.replace(GIVEN, given), values)
@@ -94,7 +94,7 @@ class Batch:
     def delete(self, model: type[Model], ids: Iterable[int]) -> None:
         """Delete rows by their ids. What is gone already is no error."""
         self.change(
-            f"DELETE FROM {sql.table(model)} WHERE id IN (SELECT id FROM {GIVEN})",
+            f"DELETE FROM {sql.table(model)} WHERE id {sql.among(self.connection, f'SELECT id FROM {GIVEN}')}",
             "id bigint",
             [(id,) for id in sorted(ids)],
         )
@@ -136,13 +136,11 @@ class Batch:
         return packed if sum(map(len, packed)) <= sql.HEAVY else None
 
     def _together(self, parts: Sequence[_Part], packed: Sequence[str], notices: Sequence[wakeups.Notice] = ()) -> None:
-        # One order of magnitude for all: each text is prepared by itself, so they should be few.
-        most = max((len(part.rows) for part in parts), default=0)
         written: list[str] = []
         checks: list[str] = []
         params: list[Any] = []
         for part, rows in zip(parts, packed, strict=True):
-            name, given = f"part{len(written)}", sql.rows(self.connection, "given", part.columns, most)
+            name, given = f"part{len(written)}", sql.rows(self.connection, "given", part.columns)
             if part.guarded:
                 checks.append(f"1 / ((SELECT COUNT(*) FROM {name}) = %s)::int")
             written.append(f"{name} AS ({part.statement.replace(GIVEN, given)})")

@@ -58,7 +58,7 @@ def changed_instances(seen: Sequence[Seen], *, using: str) -> dict[str, StatusRe
         connections[using],
         f"""
         SELECT seen.instance_id, {STATUS_COLUMNS}
-        FROM {sql.rows(connections[using], "seen", _SEEN, len(seen))}
+        FROM {sql.rows(connections[using], "seen", _SEEN)}
         LEFT JOIN {sql.table(models.Instance)} i ON i.instance_id = seen.instance_id
         LEFT JOIN {sql.table(models.Execution)} e ON e.instance_id = i.id AND e.number = i.execution_number
         WHERE i.id IS NULL OR i.id <> seen.id OR i.revision <> seen.revision
@@ -80,7 +80,7 @@ def events_after(places: Sequence[Place], *, payloads: bool, limit: int, using: 
         connections[using],
         f"""
         SELECT e.instance_id, e.execution_number, e.seq, e.kind, e.name, e.source_seq, {texts}, e.recorded_at
-        FROM {sql.rows(connections[using], "place", _PLACE, len(places))}
+        FROM {sql.rows(connections[using], "place", _PLACE)}
         JOIN {sql.table(models.HistoryEvent)} e
             ON e.instance_id = place.id AND (e.execution_number, e.seq) > (place.execution, place.seq)
         ORDER BY e.instance_id, e.execution_number, e.seq LIMIT %s
@@ -122,7 +122,7 @@ def entries_of_many(ids: Collection[int], *, using: str) -> dict[int, dict[str, 
         connections[using],
         f"""
         SELECT v.instance_id, v.key, v.value
-        FROM {sql.rows(connections[using], "wanted", "id bigint", len(ids))}
+        FROM {sql.rows(connections[using], "wanted", "id bigint")}
         JOIN {sql.table(models.KeyValue)} v ON v.instance_id = wanted.id
         ORDER BY v.instance_id, v.key
         """,

@@ -47,7 +47,7 @@ def load_pasts(places: Iterable[tuple[int, int]], *, using: str | None = None) -
         f"""
         SELECT x.instance_id, x.checkpoint_seq, x.checkpoint,
                e.seq, e.recorded_at, e.kind, e.name, e.source_seq, e.payload, e.data
-        FROM {sql.rows(connection, "place", _PLACE, len(places))}
+        FROM {sql.rows(connection, "place", _PLACE)}
         JOIN {sql.table(Execution)} x ON x.instance_id = place.pk AND x.number = place.number
         LEFT JOIN {sql.table(HistoryEvent)} e ON e.instance_id = x.instance_id AND e.execution_number = x.number
          AND e.seq > COALESCE(x.checkpoint_seq, 0)

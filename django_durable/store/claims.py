@@ -113,7 +113,7 @@ def _window(
     connection: BaseDatabaseWrapper, worker_id: str, window: int, now: datetime, seen: Sequence[int]
 ) -> list[Candidate]:
     at = sql.moment(connection, now)
-    unseen = f"AND i.id NOT IN (SELECT pk FROM {sql.rows(connection, 'seen', _IDS, len(seen))})" if seen else ""
+    unseen = f"AND i.id NOT IN (SELECT pk FROM {sql.rows(connection, 'seen', _IDS)})" if seen else ""
     rows = sql.fetch(
         connection,
         f"""
@@ -156,7 +156,7 @@ def _lease(
         connection,
         f"""
         WITH free AS MATERIALIZED (
-            SELECT i.id AS pk FROM {sql.rows(connection, "wanted", _ORDERED, len(ids))}
+            SELECT i.id AS pk FROM {sql.rows(connection, "wanted", _ORDERED)}
             JOIN {sql.table(Instance)} i ON i.id = wanted.pk
             WHERE i.runtime_status NOT IN ({sql.marks(UNCLAIMABLE)}) AND {_FREE} AND (
                 SELECT TRUE FROM {sql.table(InboxMessage)} m
@@ -224,7 +224,7 @@ def _set_aside(connection: BaseDatabaseWrapper, found: Sequence[Candidate]) -> N
                 f"""
                 {change} (
                     SELECT i.id FROM {sql.table(Instance)} i
-                    WHERE i.id IN (SELECT pk FROM {sql.rows(connection, "aside", _IDS, len(ids))})
+                    WHERE i.id IN (SELECT pk FROM {sql.rows(connection, "aside", _IDS)})
                       AND i.runtime_status IN ({sql.marks(statuses)})
                     ORDER BY i.id {sql.lock(connection, skip=True)}
                 )
@@ -236,9 +236,13 @@ def _set_aside(connection: BaseDatabaseWrapper, found: Sequence[Candidate]) -> N
 def _with_messages(
     connection: BaseDatabaseWrapper, worker_id: str, taken: dict[int, ClaimedInstance], now: datetime
 ) -> dict[int, ClaimedInstance]:
-    """Read the messages of instances that were taken. Those that turn out to have none are released again."""
+    """Read the messages of instances that were taken. Those that turn out to have none are released again.
+
+    They are found by their instances: a condition within a CASE is one of no index.
+    """
     if not taken:
         return {}
+    theirs = sql.among(connection, f"SELECT pk FROM {sql.rows(connection, 'taken', _IDS)}")
     rows = sql.fetch(
         connection,
         f"""
@@ -247,8 +251,7 @@ def _with_messages(
                 PARTITION BY instance_id ORDER BY kind NOT IN ({sql.marks(_FIRST)}), visible_at, id
             ) AS place
             FROM {sql.table(InboxMessage)} m
-            WHERE instance_id IN (SELECT pk FROM {sql.rows(connection, "taken", _IDS, len(taken))})
-              AND NOT held AND visible_at <= %s
+            WHERE instance_id {theirs} AND CASE WHEN NOT held THEN visible_at <= %s END
         ) numbered
         WHERE place <= %s ORDER BY instance_id, place
         """,
@@ -288,7 +291,7 @@ def load_histories(places: Iterable[tuple[int, int]], *, using: str | None = Non
         connection,
         f"""
         SELECT e.instance_id, e.seq, e.recorded_at, e.kind, e.name, e.source_seq, e.payload, e.data
-        FROM {sql.rows(connection, "place", _PLACE, len(places))}
+        FROM {sql.rows(connection, "place", _PLACE)}
         JOIN {sql.table(HistoryEvent)} e ON e.instance_id = place.pk AND e.execution_number = place.number
         ORDER BY e.instance_id, e.seq
         """,
@@ -346,7 +349,7 @@ def renew_instances(
     connection = connections[using or settings.DATABASE]
     at = sql.moment(connection, now)
     ours = f"""
-        SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED, len(tokens))}
+        SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED)}
         JOIN {sql.table(Instance)} i ON i.id = leased.pk AND i.lease_token = leased.token
         WHERE i.lease_owner = %s AND i.lease_until > %s
     """
@@ -380,7 +383,7 @@ def _release(connection: BaseDatabaseWrapper, worker_id: str, tokens: Mapping[in
         connection,
         f"""
         WITH mine AS MATERIALIZED (
-            SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED, len(tokens))}
+            SELECT i.id AS pk FROM {sql.rows(connection, "leased", _LEASED)}
             JOIN {sql.table(Instance)} i ON i.id = leased.pk AND i.lease_token = leased.token
             WHERE i.lease_owner = %s ORDER BY i.id {sql.lock(connection, of="i")}
         )

@@ -81,16 +81,18 @@ PLANNING = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "jit": "off",
 }
-"""Settings of PostgreSQL for a connection that only looks up rows by their keys."""
+"""Settings of PostgreSQL for a connection that only looks up rows by their keys. What it has to do all the same is
+reckoned to cost so much that it would be compiled, which takes longer than anything that it does."""
 
 
 def look_up_by_index(using: str) -> object:
     """Have this thread's connection find rows by index. Returns: what stands for it, as `current`.
 
     A statement that is prepared while its tables are small is planned to read all of them, and keeps that plan while
-    they grow. Nothing is set where nothing is prepared, and none of it on a connection through a pooler, which would
-    hand it on: there, the server's process is not the one that the driver was told of.
+    they grow (see also `plan_anew`). Nothing is set where nothing is prepared, and none of it on a connection through a
+    pooler, which would hand it on: there, the server's process is not the one that the driver was told of.
     """
     connection = connections[using]
     connection.ensure_connection()
@@ -102,6 +104,18 @@ def look_up_by_index(using: str) -> object:
                 calls = ", ".join(["set_config(%s, %s, FALSE)"] * len(PLANNING))
                 cursor.execute(f"SELECT {calls}", [each for setting in PLANNING.items() for each in setting])
     return raw
+
+
+def plan_anew(using: str) -> None:
+    """Have PostgreSQL forget the plans of this thread's connection: it makes them anew for the tables as they are now.
+
+    A plan is kept until statistics change. One that was made while a table was empty may read it from end to end, along
+    an index if need be.
+    """
+    connection = connections[using]
+    if prepares(connection):
+        with connection.cursor() as cursor:
+            cursor.execute("DISCARD PLANS")
 
 
 def in_transaction(using: str) -> bool:

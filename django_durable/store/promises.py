@@ -48,7 +48,7 @@ def _close(connection: BaseDatabaseWrapper, places: Sequence[TaskKey], outcome: 
         f"""
         UPDATE {sql.table(models.Promise)} SET outcome = %s, settled_at = %s
         WHERE outcome = '' AND (instance_id, execution_number, seq) IN (
-            SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "closed", _PLACE, len(places))}
+            SELECT instance_id, execution_number, seq FROM {sql.rows(connection, "closed", _PLACE)}
         )
         """,
         [outcome.value, sql.moment(connection, now), sql.pack(_PLACE, places)],

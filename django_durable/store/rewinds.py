@@ -96,7 +96,7 @@ def _update_instances(
             parent_execution = COALESCE(state.parent_execution, i.parent_execution), blocked_reason = NULL,
             lease_token = lease_token + 1, lease_owner = NULL, lease_until = NULL, turn_attempts = 0,
             revision = revision + 1, updated_at = %s, completed_at = NULL
-        FROM {sql.rows(connection, "state", _STATE, len(states))}
+        FROM {sql.rows(connection, "state", _STATE)}
         WHERE i.id = state.pk AND i.runtime_status IN ({sql.marks(legal)})
         """,
         [at, sql.pack(_STATE, states), *legal],
@@ -113,7 +113,7 @@ def _copy_histories(connection: BaseDatabaseWrapper, executions: Sequence[NewExe
         f"""
         INSERT INTO {sql.table(HistoryEvent)} (instance_id, execution_number, {columns})
         SELECT copy.pk, copy.number, {", ".join(f"e.{each}" for each in _COPIED)}
-        FROM {sql.rows(connection, "copy", _COPY, len(copies))}
+        FROM {sql.rows(connection, "copy", _COPY)}
         JOIN {sql.table(HistoryEvent)} e ON e.instance_id = copy.source AND e.execution_number = copy.source_number
         WHERE e.seq <= copy.kept
         """,
@@ -215,7 +215,7 @@ def _messages(new: NewExecution, now: datetime) -> list[Delivery]:
 
 def _chosen(connection: BaseDatabaseWrapper, executions: Sequence[NewExecution]) -> str:
     """Return the query of the instances' ids; `_packed` is its parameter."""
-    return f"SELECT pk FROM {sql.rows(connection, 'chosen', _IDS, len(executions))}"
+    return f"SELECT pk FROM {sql.rows(connection, 'chosen', _IDS)}"
 
 
 def _packed(executions: Sequence[NewExecution]) -> str:

@@ -86,7 +86,7 @@ def _upsert(
         f"""
         INSERT INTO {sql.table(Session)} AS s (session_id, worker_id, lease_until, last_activity_at)
         SELECT session_id, worker_id, lease_until, active_at
-        FROM {sql.rows(connection, "asked", _ASKED, len(asked))} WHERE TRUE
+        FROM {sql.rows(connection, "asked", _ASKED)} WHERE TRUE
         ON CONFLICT (session_id) DO UPDATE
         SET worker_id = excluded.worker_id, lease_until = excluded.lease_until,
             last_activity_at = excluded.last_activity_at

@@ -117,24 +117,36 @@ def marks(values: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
-def rows(connection: BaseDatabaseWrapper, name: str, columns: str, count: int) -> str:
+def rows(connection: BaseDatabaseWrapper, name: str, columns: str, *, looked_up: bool = True) -> str:
     """Return a FROM item `name` that reads the rows of one parameter, which `pack` makes.
 
     Args:
-        columns: Names and types, for example `"id bigint, status text"`.
-        count: How many rows there are. PostgreSQL is told their order of magnitude: it takes any JSON for a hundred
-            rows, and would read a table of thousands from end to end to find one of them.
+        columns: Names and types, for example `"id bigint, status text"`. The first is never NULL.
+        looked_up: Whether each row is looked up in other tables. PostgreSQL takes any JSON for a hundred rows; it is
+            brought to expect one, because where it expects more it reads small tables from end to end instead, and a
+            plan that was made while they were small is kept while they grow.
     """
-    return _rows(connection.vendor == "postgresql", name, columns, len(str(count)))
+    return _rows(connection.vendor == "postgresql", name, columns, looked_up)
 
 
 @lru_cache(maxsize=256)
-def _rows(postgresql: bool, name: str, columns: str, digits: int) -> str:
+def _rows(postgresql: bool, name: str, columns: str, looked_up: bool) -> str:
     if postgresql:
-        return f"(SELECT * FROM json_to_recordset(%s::json) AS given ({columns}) LIMIT {10**digits}) AS {name}"
+        first = _names(columns)[0]
+        few = f" WHERE {first} = ANY (ARRAY[{first}])" if looked_up else ""  # Always true, and thought to be rare.
+        return f"(SELECT * FROM json_to_recordset(%s::json) AS given ({columns}){few}) AS {name}"
     parts = ", ".join(f"json_extract(value, '$.{each}') AS {each}" for each in _names(columns))
     # Materialized, so that these few rows drive a join and no index of the other table does.
     return f"(WITH given AS MATERIALIZED (SELECT {parts} FROM json_each(%s)) SELECT * FROM given) AS {name}"
+
+
+def among(connection: BaseDatabaseWrapper, query: str) -> str:
+    """Return the condition that a column's value is among those that `query` returns.
+
+    On PostgreSQL they are read first, so that they lead to the rows, as few as there may have been when that was
+    planned.
+    """
+    return f"= ANY (ARRAY({query}))" if connection.vendor == "postgresql" else f"IN ({query})"
 
 
 def pack(columns: str, values: Iterable[Sequence[Any]]) -> str:
@@ -165,7 +177,7 @@ def insert_rows(
     packed = pack(kinds, values)
     if len(packed) > HEAVY and not returns:
         return _insert_one_by_one(connection, model, tuple(columns), values, suffix)
-    given = rows(connection, "given", kinds, len(values))
+    given = rows(connection, "given", kinds, looked_up=False)
     # "WHERE TRUE" because SQLite would read ON CONFLICT as the ON of a join.
     statement = f"INSERT INTO {table(model)} ({', '.join(columns)}) SELECT * FROM {given} WHERE TRUE {suffix}"
     if returns:
@@ -198,7 +210,5 @@ def typed(model: type[Model], columns: tuple[str, ...]) -> str:
 def delete_by_id(connection: BaseDatabaseWrapper, model: type[Model], ids: Iterable[int]) -> None:
     """Delete rows by their ids; one statement, none where there are no ids."""
     if each := [(id,) for id in sorted(ids)]:
-        gone = rows(connection, "gone", "id bigint", len(each))
-        execute(
-            connection, f"DELETE FROM {table(model)} WHERE id IN (SELECT id FROM {gone})", [pack("id bigint", each)]
-        )
+        gone = among(connection, f"SELECT id FROM {rows(connection, 'gone', 'id bigint')}")
+        execute(connection, f"DELETE FROM {table(model)} WHERE id {gone}", [pack("id bigint", each)])

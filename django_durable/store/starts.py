@@ -94,7 +94,7 @@ def _insert_at_once(
     created = sql.fetch(
         connection,
         f"""
-        WITH given AS MATERIALIZED (SELECT * FROM {sql.rows(connection, "rows", _GIVEN, len(given))}),
+        WITH given AS MATERIALIZED (SELECT * FROM {sql.rows(connection, "rows", _GIVEN, looked_up=False)}),
         created AS (
             INSERT INTO {sql.table(Instance)} ({", ".join(_INSTANCE)})
             SELECT {", ".join(_INSTANCE[:8])}, {sql.marks(_NEW)}, created_at, created_at FROM given

@@ -63,7 +63,7 @@ def end_what_was_started(connection: BaseDatabaseWrapper, effects: Effects) -> N
         connection,
         f"""
         DELETE FROM {sql.table(ActivityTask)} WHERE (instance_id, execution_number) IN (
-            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
+            SELECT instance_id, execution_number FROM {sql.rows(connection, "bad", _PLACE)}
         )
         """,
         [packed],
@@ -71,7 +71,7 @@ def end_what_was_started(connection: BaseDatabaseWrapper, effects: Effects) -> N
     found = sql.fetch(
         connection,
         f"""
-        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE, len(badly))}
+        SELECT i.id FROM {sql.rows(connection, "bad", _PLACE)}
         JOIN {sql.table(Instance)} i ON i.parent_id = bad.instance_id AND i.parent_execution = bad.execution_number
         WHERE i.completed_at IS NULL ORDER BY i.id
         """,
@@ -117,7 +117,7 @@ def _cancel_children(connection: BaseDatabaseWrapper, effects: Effects) -> None:
     found = sql.fetch(
         connection,
         f"""
-        SELECT i.id FROM {sql.rows(connection, "place", _CHILD, len(effects.canceled_children))}
+        SELECT i.id FROM {sql.rows(connection, "place", _CHILD)}
         JOIN {sql.table(Instance)} i ON i.parent_id = place.instance_id
          AND i.parent_execution = place.execution_number AND i.parent_seq = place.seq
         WHERE i.completed_at IS NULL ORDER BY i.id
@@ -147,8 +147,9 @@ def _close_executions(batch: Batch, effects: Effects) -> None:
 
 def _clear_inboxes(batch: Batch, effects: Effects) -> None:
     """Delete all messages of instances that ended, and those of an execution of instances that continued as new."""
+    theirs = sql.among(batch.connection, f"SELECT id FROM {GIVEN}")
     batch.change(
-        f"DELETE FROM {sql.table(InboxMessage)} WHERE instance_id IN (SELECT id FROM {GIVEN})",
+        f"DELETE FROM {sql.table(InboxMessage)} WHERE instance_id {theirs}",
         "id bigint",
         [(commit.instance,) for commit, _ in effects.ended],
     )

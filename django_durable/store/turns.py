@@ -261,7 +261,7 @@ def block_instances(
             connection,
             f"""
             WITH refused AS MATERIALIZED (
-                SELECT given.* FROM {sql.rows(connection, "given", _BLOCKED, len(blocked))}
+                SELECT given.* FROM {sql.rows(connection, "given", _BLOCKED)}
                 JOIN {sql.table(Instance)} held ON held.id = given.pk ORDER BY held.id {sql.lock(connection, of="held")}
             )
             UPDATE {sql.table(Instance)} AS i
@@ -285,7 +285,7 @@ def _hold_messages(connection: BaseDatabaseWrapper, parked: Sequence[tuple[Any, 
             connection,
             f"""
             UPDATE {sql.table(InboxMessage)} SET held = TRUE WHERE NOT held AND instance_id IN (
-                SELECT id FROM {sql.rows(connection, "parked", "id bigint", len(parked))}
+                SELECT id FROM {sql.rows(connection, "parked", "id bigint")}
             )
             """,
             [sql.pack("id bigint", parked)],

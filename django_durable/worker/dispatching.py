@@ -16,6 +16,9 @@ LONGEST_PAUSE = 5.0
 LONGEST_NAP = 0.5
 """Between two looks, while stopping, at what has ended, timed out, or failed to be written."""
 
+ROUNDS_PER_PLAN = 500
+"""Busy rounds after which statements are planned anew: tables may have grown a lot, and planning takes some 10 ms."""
+
 
 class DispatchThread:
     """Runs a dispatcher on a thread of its own. `at_stop` and `at_end` are called on it, before its connection closes.
@@ -47,6 +50,7 @@ class DispatchThread:
         self._deadline = 0.0
         self._pause = SHORTEST_PAUSE
         self._connection: object = None
+        self._rounds = 0
         self._thread = threading.Thread(target=self._main, name="durable-dispatcher", daemon=True)
         self.idle = threading.Event()
         self.ended = threading.Event()
@@ -89,6 +93,10 @@ class DispatchThread:
             if self._connection is None or connections.current(self._using) is not self._connection:
                 self._connection = connections.look_up_by_index(self._using)
             busy = self._dispatcher.step()
+            self._rounds += busy
+            if self._rounds >= ROUNDS_PER_PLAN:
+                self._rounds = 0
+                connections.plan_anew(self._using)
         except connections.DatabaseFault as error:
             self._after(error)
             self._stop.wait(self._pause)

@@ -19,10 +19,9 @@ COLUMNS = "number bigint, word text, at timestamptz, flag boolean"
 WORDS = ["plain", "", 'quotes " and \\ and \n', "schlüssel 鍵 🔑", "{}", "%s %% ?", "x" * 100_000, None]
 
 
-def read(rows, columns=COLUMNS):
-    return sql.fetch(
-        connection, f"SELECT * FROM {sql.rows(connection, 'given', columns, len(rows))}", [sql.pack(columns, rows)]
-    )
+def read(rows, columns=COLUMNS, *, looked_up=False):
+    given = sql.rows(connection, "given", columns, looked_up=looked_up)
+    return sql.fetch(connection, f"SELECT * FROM {given}", [sql.pack(columns, rows)])
 
 
 def test_rows_arrive_in_order_with_every_value_as_it_was():
@@ -34,6 +33,11 @@ def test_rows_arrive_in_order_with_every_value_as_it_was():
 @pytest.mark.parametrize("number", [0, -1, 2**31, 2**63 - 1, -(2**63), None])
 def test_numbers_keep_their_value_over_the_whole_range(number):
     assert read([(number,)], "number bigint") == [(number,)]
+
+
+def test_rows_that_are_looked_up_are_all_there():
+    rows = [(str(number), number) for number in range(500)]
+    assert read(rows, "word text, number bigint", looked_up=True) == rows
 
 
 def test_no_rows_are_no_rows():

@@ -10,9 +10,10 @@ import pytest
 from django_durable import OrchestrationContext
 from django_durable.engine.events import ActivityCancelRequested, ActivityScheduled, Fact, HistoryEvent
 from django_durable.registry import Registry
-from django_durable.store import claims
+from django_durable.store import claims, connections
 from django_durable.store.records import ClaimedInstance
 from django_durable.testing.clock import StandingClock
+from django_durable.worker import dispatching
 from django_durable.worker.doorbell import Doorbell
 from django_durable.worker.eager import choose_eager
 from django_durable.worker.hot import Place
@@ -20,7 +21,7 @@ from django_durable.worker.lookout import ASK_EVERY, Lookout
 from django_durable.worker.turns import Turn
 from django_durable.worker.worker import Worker
 
-from .support import start, status
+from .support import one_activity, run_to_idle, start, status
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLL = timedelta(seconds=5)
@@ -176,3 +177,23 @@ def test_what_becomes_due_while_a_round_looks_is_found_by_the_next(monkeypatch: 
         pass
     worker.close()
     assert status("order-2") == "Running"
+
+
+@pytest.mark.only_on("postgresql")
+def test_statements_are_planned_anew_after_many_rounds(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, durable_db: None
+) -> None:
+    made: list[str] = []
+
+    def noted(using: str) -> None:
+        made.append(using)
+        plan_anew(using)
+
+    plan_anew = connections.plan_anew
+    monkeypatch.setattr(connections, "plan_anew", noted)
+    monkeypatch.setattr(dispatching, "ROUNDS_PER_PLAN", 2)
+    name = one_activity(registry, lambda: 1)
+    ended = [start(registry, name) for _ in range(3)]
+    run_to_idle(registry)
+    assert made
+    assert {status(each) for each in ended} == {"Completed"}
