@@ -209,7 +209,7 @@ def page_of(filter: InstanceFilter, *, limit: int | None = None, cursor: str | N
     found = matching(filter, using=using)
     if cursor is not None:
         if not (isinstance(cursor, str) and cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
-            raise InvalidArgument(f"The cursor is {cursor!r:.80}, expected the next_cursor of another page.")
+            raise InvalidArgument(f"The cursor is {cursor!r:.80}, expected one that came with another page.")
         found = found.filter(id__lt=int(cursor))
     rows = list(found.order_by("-id").values(*_SUMMARY)[: size + 1])
     items = [InstanceSummary(**_summary_values(row)) for row in rows[:size]]

@@ -215,7 +215,9 @@ def test_a_wrong_query_parameter_is_named(api, waiting, path, field) -> None:
 
 
 def test_a_cursor_of_nothing_is_refused(api, durable) -> None:
-    check(api.get(f"{START}?cursor=abc"), 400, "invalid_argument")
+    body = check(api.get(f"{START}?cursor=abc"), 400, "invalid_argument")
+
+    assert body["detail"] == "The cursor is 'abc', expected one that came with another page."
 
 
 def test_an_execution_that_is_not_there_is_told(api, waiting) -> None:
