@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -16,7 +16,10 @@ from django_durable import RetryPolicy
 from django_durable.models import Instance, TraceSpan
 from django_durable.store.spans import spans_of
 from django_durable.testing import Durable, assert_replays
+from django_durable.testing.clock import StandingClock
 from django_durable.tracing import NULL_SPAN, setup_tracing, span
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["generator", "async"])
@@ -28,7 +31,7 @@ def style(request):
 def traced(request, db, registry, settings):
     """Drive the test's registry, all of it traced to the database, with live executions kept and without."""
     settings.DJANGO_DURABLE = {"TRACING": ["database"]}
-    harness = Durable(registry, hot_executions=1000 if request.param == "hot" else 0)
+    harness = Durable(registry, clock=StandingClock(START), hot_executions=1000 if request.param == "hot" else 0)
     yield harness
     harness.close()
 
@@ -107,7 +110,7 @@ def test_spans_of_the_author_are_kept_with_attributes_events_links_and_log_recor
     assert (packing.parent_id, label.parent_id, waiting.parent_id) == (None, packing.span_id, None)
     assert (packing.status, packing.events[0]["name"]) == ("OK", "weighed")
     assert packing.events[0]["attributes"] == {"weighed": 500}
-    assert [round((each.ended_at - each.started_at).total_seconds()) for each in (packing, label)] == [6, 1]
+    assert [(each.ended_at - each.started_at).total_seconds() for each in (packing, label)] == [6, 1]
     assert waiting.links == [{"span_id": packing.span_id}]
     assert [each["attributes"] for each in waiting.events] == [{"level": "WARNING", "message": "It waits."}]
     assert waiting.ended_at is None
@@ -165,7 +168,7 @@ def test_a_span_that_its_execution_leaves_open_is_ended_with_it(traced, registry
     traced.run_to_the_end()
     forgotten = named("forgotten")
     assert (forgotten.status, forgotten.message) == ("ERROR", "The execution ended before.")
-    assert round((forgotten.ended_at - forgotten.started_at).total_seconds()) == 1
+    assert forgotten.ended_at - forgotten.started_at == timedelta(seconds=1)
 
 
 def test_continuing_as_new_begins_the_numbers_anew_and_keeps_the_spans_of_before(traced, registry):
