@@ -12,6 +12,7 @@ from ..client import WorkerRecord
 from ..client.viewing import client
 from ..conf import settings
 from ..store.overview import COUNTED
+from ..store.records import UNTAGGED
 from . import text
 
 REFRESH_SECONDS = 10
@@ -35,7 +36,7 @@ def page_of(*, workers: bool) -> dict[str, Any]:
         "expired_instances": found.expired_instance_leases,
         "expired_tasks": found.expired_task_leases,
         "oldest": [
-            (each.tag, each.waiting, text.moment(each.since, text=text.duration(now - each.since)))
+            (each.tag or UNTAGGED, each.waiting, text.moment(each.since, text=text.duration(now - each.since)))
             for each in found.oldest_tasks
         ],
         "queues": [
@@ -61,11 +62,11 @@ def health_of(worker: Any, now: Any) -> Any:
 
 
 def served_by(worker: WorkerRecord | Any) -> str:
-    """Return which activities a worker serves, in words."""
+    """Return which activities a worker serves, in words; tags as `durable_worker --tags` takes them."""
     found = json.loads(worker.tags or "{}")
     if found.get("any"):
         return _("everything")
     names = [str(each) for each in found.get("tags", ())]
     if found.get("untagged"):
-        names.insert(0, _("untagged"))
+        names.insert(0, UNTAGGED)
     return ", ".join(names) or _("no activities")

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from ...conf import settings
 from ...engine.errors import CallerError
 from ...store import connections
-from ...store.records import TagFilter
+from ...store.records import UNTAGGED, TagFilter
 from ...worker.options import own_id
 from ...worker.service import exit_now, serve, serve_once
 from ...worker.stopping import SIGNALS, StopRequests
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             "--queues",
             "--tags",
             dest="tags",
-            default="default",
+            default=UNTAGGED,
             help=_(
                 "Comma-separated tags whose activities to run. 'default' are those without a tag, '*' is every tag, "
                 "'none' runs orchestrations only. Default: 'default'."
@@ -157,10 +157,10 @@ def tag_filter(text: str) -> TagFilter:
             return TagFilter.ANY
         case ["none"]:
             return TagFilter.NONE
-        case ["default"]:
+        case [name] if name == UNTAGGED:
             return TagFilter.DEFAULT_ONLY
-        case _ if "default" in names:
-            return TagFilter.default_and([name for name in names if name != "default"])
+        case _ if UNTAGGED in names:
+            return TagFilter.default_and([name for name in names if name != UNTAGGED])
         case _:
             return TagFilter.tags(names)
 

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from ...client import WorkerRecord
 from ...client.viewing import client
+from ...store.records import UNTAGGED
 from .. import arguments, rendering, shapes
 from ..exits import tells_errors
 
@@ -66,5 +67,5 @@ def tags_of(worker: WorkerRecord) -> str:
     tags = json.loads(worker.tags)
     if tags["any"]:
         return "*"
-    names = [*(["default"] if tags["untagged"] else []), *tags["tags"]]
+    names = [*([UNTAGGED] if tags["untagged"] else []), *tags["tags"]]
     return ",".join(names) or "none"

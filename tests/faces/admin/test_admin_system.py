@@ -51,6 +51,8 @@ def test_overview_shows_the_oldest_task_of_each_tag_and_expired_leases(shop, bos
     Instance.objects.update(lease_owner="dead", lease_until=past)
     response = boss.get(OVERVIEW)
     assert "gpu 1 7 min 0 s" in text(response)
+    ActivityTask.objects.update(tag="")
+    assert "default 1 7 min" in text(boss.get(OVERVIEW))
     assert (response.context["expired_instances"], response.context["expired_tasks"]) == (1, 1)
 
 
@@ -86,7 +88,7 @@ def test_worker_list_tells_the_state_of_each(boss, db, changes, expected):
     given |= {"tags": tags, "concurrency": 8, "metrics": '{"turns": 3}'}
     Worker.objects.create(worker_id="w:1", host="here", pid=7, **given)
     said = text(boss.get("/admin/django_durable/worker/"))
-    assert f"{expected} w:1 here:7 untagged, gpu 8" in said
+    assert f"{expected} w:1 here:7 default, gpu 8" in said
     page = boss.get("/admin/django_durable/worker/w_3A1/change/")
     assert "3 turns" in text(page)
 
