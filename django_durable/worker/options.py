@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..conf import settings
 from ..engine.durations import Duration, milliseconds
 from ..engine.errors import InvalidArgument
@@ -74,7 +76,7 @@ class WorkerOptions:
             "worker_id": own_id() if worker_id is None else worker_id,
             "concurrency": settings.CONCURRENCY if concurrency is None else concurrency,
             "tags": tags,
-            "using": using or settings.DATABASE,
+            "using": settings.DATABASE if using is None else using,
             "lease": _duration(lease, settings.LEASE, "lease"),
             "poll_interval": _duration(poll_interval, settings.POLL_INTERVAL, "poll_interval"),
             "shutdown_timeout": _duration(shutdown_timeout, settings.SHUTDOWN_TIMEOUT, "shutdown_timeout"),
@@ -97,7 +99,10 @@ class WorkerOptions:
         for name in ("hot_executions", "max_sessions"):
             _whole(name, getattr(self, name), 0)
         if self.using not in (known := connections.aliases()):
-            raise InvalidArgument(f"using is {self.using!r:.80}, expected a database alias: {', '.join(known)}.")
+            raise InvalidArgument(
+                _("The database is '%(found)s', expected an alias: %(known)s.")
+                % {"found": f"{self.using!s:.80}", "known": ", ".join(known)}
+            )
         if not isinstance(self.tags, TagFilter):
             raise InvalidArgument(f"tags is {self.tags!r:.80}, expected a TagFilter, for example TagFilter.ANY.")
         if self.lease < LEAST_LEASE:

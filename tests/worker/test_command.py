@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import translation
 
 from django_durable.management.commands.durable_worker import command_line, tag_filter
 from django_durable.models import Worker as WorkerRow
@@ -71,7 +72,8 @@ def test_it_says_when_it_runs_and_when_it_has_stopped(durable_db: None, registry
         (["--worker-id", "x" * 300], "worker_id is"),
         (["--tags", ","], "expected one or more"),
         (["--tags", "a,b,c,d,e,f"], "number of tags"),
-        (["--database", "elsewhere"], "--database is 'elsewhere', expected a database alias: default"),
+        (["--database", "elsewhere"], "The database is 'elsewhere', expected an alias: default"),
+        (["--database", ""], "The database is '', expected an alias"),
         (["--processes", "2", "--once"], "--once goes with a single process"),
         (["--processes", "2", "--reload"], "--reload goes with neither"),
     ],
@@ -79,6 +81,11 @@ def test_it_says_when_it_runs_and_when_it_has_stopped(durable_db: None, registry
 def test_an_option_that_cannot_mean_anything_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         call_command("durable_worker", *arguments)
+
+
+def test_a_database_that_is_none_is_refused_in_the_language_of_the_reader() -> None:
+    with translation.override("de"), pytest.raises(CommandError, match="Die Datenbank ist „elsewhere“"):
+        call_command("durable_worker", "--database", "elsewhere")
 
 
 def test_missing_migrations_are_told(durable_db: None, monkeypatch: pytest.MonkeyPatch) -> None:

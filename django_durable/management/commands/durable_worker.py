@@ -15,9 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import autoreload
 from django.utils.translation import gettext as _
 
-from ...conf import settings
 from ...engine.errors import CallerError
-from ...store import connections
 from ...store.records import UNTAGGED, TagFilter
 from ...worker.options import own_id
 from ...worker.service import exit_now, serve, serve_once
@@ -87,18 +85,12 @@ class Command(BaseCommand):
             self._run(worker, once=options["once"])
 
     def _worker(self, options: dict[str, Any]) -> Worker:
-        database = options["database"]
-        if database is not None and database not in (known := connections.aliases()):
-            raise CommandError(
-                _("--database is '%(found)s', expected a database alias: %(known)s.")
-                % {"found": database, "known": ", ".join(known)}
-            )
         try:
             return Worker(
                 worker_id=options["worker_id"],
                 concurrency=options["concurrency"],
                 tags=tag_filter(options["tags"]),
-                using=database or settings.DATABASE,
+                using=options["database"],
             )
         except (CallerError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
