@@ -10,9 +10,12 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
+from django.db.models.constants import LOOKUP_SEP
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -94,6 +97,25 @@ class OnePage(Paginator):
     @cached_property
     def count(self) -> int:
         return len(self.object_list)
+
+
+class OwnFilters:
+    """A model admin whose list is filtered by its own filters only."""
+
+    def lookup_allowed(self: Any, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Tell whether a parameter is one of the filters: others could read the whole table, or what may not be seen.
+
+        Raises: IncorrectLookupParameters: it is no field either. The admin leads back to the whole list.
+        """
+        if lookup in {each.parameter_name for each in self.list_filter if not isinstance(each, str)}:
+            return True
+        name = lookup.partition(LOOKUP_SEP)[0]
+        if name == "pk" or any(name == field.name for field in self.opts.get_fields()):
+            return False
+        if request is not None:
+            told = _("There is no filter “%(name)s”. The whole list is shown.") % {"name": lookup[:80]}
+            messages.warning(request, told)
+        raise IncorrectLookupParameters
 
 
 class TextFilter(admin.SimpleListFilter):

@@ -113,9 +113,6 @@ class RequestAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         return (named_or_of(queryset, term) if term else queryset), False
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup in {"state", "assignee"}
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": _("Requests"), **(extra_context or {})})
 

@@ -13,9 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from ..client.viewing import client
 from ..models import Session, Worker
 from . import overview, text
+from .changelist import OwnFilters
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(OwnFilters, admin.ModelAdmin):
     """A model that is only looked at."""
 
     show_facets = admin.ShowFacets.NEVER
@@ -31,9 +32,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return False
 
     def get_queryset(self, request: HttpRequest) -> Any:

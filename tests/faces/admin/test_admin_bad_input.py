@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from .pages import LIST, OVERVIEW, START, do, key, logged, page, status
+from .pages import LIST, OVERVIEW, START, do, key, logged, page, status, text
 
 HUGE = "9" * 30
 BAD = ["%00", "%ED%A0%80", "%FF", "-1", HUGE, "x" * 5_000, "%27%22%3Cscript%3E", ""]
@@ -34,6 +34,22 @@ def answered(boss, response) -> None:
 @pytest.mark.parametrize("value", BAD)
 def test_query_parameters_of_the_list_can_be_anything(order, boss, name, value):
     answered(boss, boss.get(f"{LIST}?{name}={value}", follow=True))
+
+
+@pytest.mark.parametrize("listed", ["instance", "promise", "worker", "session"])
+def test_a_filter_that_there_is_not_leads_to_the_whole_list_and_says_so(order, boss, listed):
+    address = f"/admin/django_durable/{listed}/"
+    response = boss.get(f"{address}?colour=red", follow=True)
+
+    assert response.redirect_chain == [(f"{address}?e=1", 302)]
+    assert "There is no filter “colour”. The whole list is shown." in text(response)
+
+
+@pytest.mark.parametrize(
+    "lookup", ["lease_owner", "parent__custom_status__regex", "executions__input__contains", "pk__gt"]
+)
+def test_a_filter_by_a_column_that_is_none_of_the_lists_is_refused(order, boss, lookup):
+    assert boss.get(f"{LIST}?{lookup}=x").status_code == 400
 
 
 @pytest.mark.parametrize("name", ["execution", "before", "unknown"])
