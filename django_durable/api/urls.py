@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, register_converter
 from .converters import SlashedTextConverter, TextConverter
 from .longpoll import status, stream_items
 from .stream import changes
-from .views import bulk, instances, operations, promises, streams, system
+from .views import bulk, index, instances, operations, promises, streams, system
 from .views.base import APP_NAME
 
 register_converter(TextConverter, "durable_text")
@@ -61,6 +61,7 @@ def _of_instance(converter: str) -> list[URLPattern]:
 
 
 urlpatterns = [
+    path("", index.IndexView.as_view(), name="index"),
     path("instances/", instances.InstancesView.as_view(), name="instance-list"),
     *_of_instance("durable_text"),
     *_of_instance("durable_slashed_text"),

@@ -38,7 +38,7 @@ class DurableView(APIView):
     permission_classes = [DurablePermission]
     parser_classes = [BoundedJSONParser]
     versioning_class = None
-    schema = AutoSchema()
+    schema: AutoSchema | None = AutoSchema()
 
     def admits(self, rules: DurablePermissions, user: Any) -> bool:
         """Whether a user may use this view at all; for one instance, that is decided by the instance."""

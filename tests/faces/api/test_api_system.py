@@ -9,6 +9,38 @@ from django_durable.store import workers
 from django_durable.store.records import TagFilter
 
 
+def test_the_index_leads_to_every_list_that_there_is(api, durable) -> None:
+    found = api.get("/durable/").json()
+
+    assert list(found) == ["instances", "requests", "orchestrations", "workers", "metrics"]
+    assert found["instances"] == "http://testserver/durable/instances/"
+    assert {api.get(address).status_code for address in found.values()} == {200}
+
+
+@pytest.mark.parametrize(
+    ("held", "seen"),
+    [
+        (["view_worker"], ["workers"]),
+        (["start_instance"], ["orchestrations"]),
+        (["view_instance"], ["instances", "requests", "metrics"]),
+    ],
+)
+def test_the_index_names_only_what_its_reader_may_see(durable, api_of, user_with, held, seen) -> None:
+    assert list(api_of(user_with(*held)).get("/durable/").json()) == seen
+
+
+def test_the_index_is_closed_to_those_who_may_see_nothing(durable, api_of, user_with) -> None:
+    assert api_of(None).get("/durable/").json()["code"] == "not_authenticated"
+    assert api_of(user_with("cancel_instance")).get("/durable/").json()["code"] == "permission_denied"
+
+
+def test_a_browser_finds_links_in_the_index(durable, api_of, user_with, settings) -> None:
+    page = api_of(user_with("view_instance")).get("/durable/", HTTP_ACCEPT="text/html").content.decode()
+
+    assert 'href="http://testserver/durable/instances/"' in page
+    assert "<h1>Durable workflows</h1>" in page
+
+
 def test_orchestrations_are_listed_with_the_schema_of_their_input(api, durable) -> None:
     rows = api.get("/durable/orchestrations/").json()["results"]
 
