@@ -23,6 +23,11 @@ app_name = APP_NAME
 def _of_instance(converter: str) -> list[URLPattern]:
     """Return the addresses of one instance. Those that end in a name come first: the id may have slashes, names not."""
     base = f"instances/<{converter}:instance_id>/"
+    instance = instances.InstanceView.as_view()
+    if converter == "durable_slashed_text":
+        # The browsable API links every beginning of an address that has a view of the framework, told by its class:
+        # that of "a/queues/b/messages/" would be an instance "a/queues/b".
+        del instance.cls
     return [
         path(f"{base}kv/<durable_text:key>/", instances.KeyValueView.as_view(), name="instance-kv-entry"),
         path(
@@ -56,7 +61,7 @@ def _of_instance(converter: str) -> list[URLPattern]:
         path(f"{base}retry/", operations.RetryView.as_view(), name="instance-retry"),
         path(f"{base}fork/", operations.ForkView.as_view(), name="instance-fork"),
         path(f"{base}prune/", operations.PruneView.as_view(), name="instance-prune"),
-        path(base, instances.InstanceView.as_view(), name="instance-detail"),
+        path(base, instance, name="instance-detail"),
     ]
 
 

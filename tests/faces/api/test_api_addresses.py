@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from django.urls import reverse
 from hypothesis import given, strategies as st
+from rest_framework.utils.breadcrumbs import get_breadcrumbs
 
 from django_durable.api.converters import TextConverter
 
@@ -51,6 +52,24 @@ def all_ids(durable) -> None:
 def shown_by(api, address_of) -> dict[str, str]:
     """Return which instance is shown at the address of each."""
     return {each: api.get(address_of(each)).json().get("instance_id") for each in IDS}
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ("", []),
+        ("status/", ["Status"]),
+        ("queues/box/messages/", ["Messages"]),
+        ("promises/p/complete/", ["Promise", "Completion"]),
+        ("streams/words/items/", ["Streams", "Items"]),
+        ("kv/total/", ["Key Values", "Key Value"]),
+    ],
+)
+def test_the_browsable_api_leads_back_over_what_there_is_and_once(rest, expected) -> None:
+    crumbs = get_breadcrumbs(address("a/b", rest))
+
+    assert [name for name, _ in crumbs] == ["Durable workflows", "Instances", "Instance", *expected]
+    assert crumbs[2][1] == address("a/b")
 
 
 @pytest.mark.parametrize("name", ["instance-detail", "instance-status"])
