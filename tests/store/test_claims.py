@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_durable import models
 from django_durable.engine import events
 from django_durable.engine.replay import QueuedMessage
-from django_durable.store import claims, due, endings, instances
+from django_durable.store import claims, due, endings, instances, workers
 from django_durable.store.inbox import Delivery, deliver
 from django_durable.store.starts import NewInstance, insert_instances
 
@@ -332,11 +332,13 @@ def many_finished():
 
 
 def explained(captured):
-    """Return the plan of each captured query, as one line."""
+    """Return the plan of each captured query that begins with SELECT or WITH, as one line."""
     prefix = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
     plans = []
     with connection.cursor() as cursor:
-        for text in [each["sql"] for each in captured.captured_queries]:
+        for text in [each["sql"].strip() for each in captured.captured_queries]:
+            if not text.startswith(("SELECT", "WITH")):
+                continue
             cursor.execute(f"{prefix} {text}")
             plans.append(" | ".join(str(each[-1]) for each in cursor.fetchall()))
     return plans
@@ -362,6 +364,16 @@ def test_a_claim_looks_up_the_instance_of_each_message_whatever_the_planner_woul
     look, *_ = explained(captured)
     assert "Nested Loop" in look, look
     assert "django_durable_instance_pkey" in look, look
+
+
+def test_giving_back_the_leases_of_a_worker_reads_no_finished_instances(many_finished):
+    assert len(claim_all(limit=10)) == 10
+    with CaptureQueriesContext(connection) as captured:
+        workers.release_leases(WORKER, NOW, using=USING)
+    plan, *_ = explained(captured)
+    assert "SubPlan" not in plan, plan  # What is asked of each instance.
+    assert "SCAN django_durable_instance" not in plan, plan
+    assert len(claim_all(worker=OTHER, limit=10)) == 10
 
 
 # What a lease costs.
