@@ -162,7 +162,7 @@ def support_chat(ctx: OrchestrationContext, conversation_id: int) -> Steps[dict[
     long the conversation lasts.
     """
     for _ in range(MESSAGES_PER_EXECUTION):
-        first = yield ctx.race(ctx.dequeue_event("messages", str), ctx.schedule_timer(CHAT_PATIENCE))
+        first = yield ctx.race(ctx.dequeue_event("messages"), ctx.schedule_timer(CHAT_PATIENCE))
         if first["index"] == 1:
             yield ctx.schedule_activity(close_conversation, conversation_id)
             break
@@ -171,15 +171,18 @@ def support_chat(ctx: OrchestrationContext, conversation_id: int) -> Steps[dict[
         yield ctx.continue_as_new(conversation_id)
     # What the customer wrote while the conversation was being closed is answered, too.
     while True:
-        late = yield ctx.race(ctx.dequeue_event("messages", str), ctx.schedule_timer(LATE_MESSAGES))
+        late = yield ctx.race(ctx.dequeue_event("messages"), ctx.schedule_timer(LATE_MESSAGES))
         if late["index"] == 1:
             break
         yield from answer_message(ctx, conversation_id, late["value"])
     return {"answered": ctx.get_kv_value("answered") or 0}
 
 
-def answer_message(ctx: OrchestrationContext, conversation_id: int, question: str) -> Steps[None]:
-    """Answer one message, and show how many were."""
+def answer_message(ctx: OrchestrationContext, conversation_id: int, question: object) -> Steps[None]:
+    """Answer one message, and show how many were. Operators can send anything; what is no text is left out."""
+    if not isinstance(question, str):
+        ctx.logger.warning("The chat was sent %r, expected text. It is left out.", question)
+        return
     ctx.set_kv_value("last_answer", (yield ctx.schedule_activity(answer, conversation_id, question)))
     ctx.set_kv_value("answered", (ctx.get_kv_value("answered") or 0) + 1)
 

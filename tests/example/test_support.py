@@ -24,6 +24,17 @@ def test_each_message_is_answered_from_the_catalogue(durable, poster, customer):
     assert durable.client.get_kv_value(conversation.instance_id, "last_answer") == answers(conversation)[-1]
 
 
+def test_a_message_that_is_no_text_is_left_out_and_the_chat_goes_on(durable, poster, customer):
+    conversation = services.open_conversation(customer)
+    for sent in ({"text": "Lisbon?"}, None, 7):
+        durable.client.enqueue_event(conversation.instance_id, "messages", sent)
+    services.say(conversation, "Lisbon?")
+    durable.run()
+
+    assert len(answers(conversation)) == 1
+    assert durable.client.get_status(conversation.instance_id).runtime_status == "Running"
+
+
 def test_a_long_conversation_goes_on_as_new_and_loses_no_message(durable, ended, poster, customer):
     conversation = services.open_conversation(customer)
     questions = 2 * MESSAGES_PER_EXECUTION + 3
