@@ -14,7 +14,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -109,7 +108,7 @@ class OwnFilters:
         """
         if lookup in {each.parameter_name for each in self.list_filter if not isinstance(each, str)}:
             return True
-        name = lookup.partition(LOOKUP_SEP)[0]
+        name = lookup.partition("__")[0]
         if name == "pk" or any(name == field.name for field in self.opts.get_fields()):
             return False
         if request is not None:
