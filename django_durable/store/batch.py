@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import DataError
@@ -136,22 +137,32 @@ class Batch:
         return packed if sum(map(len, packed)) <= sql.HEAVY else None
 
     def _together(self, parts: Sequence[_Part], packed: Sequence[str], notices: Sequence[wakeups.Notice] = ()) -> None:
-        written: list[str] = []
-        checks: list[str] = []
-        params: list[Any] = []
-        for part, rows in zip(parts, packed, strict=True):
-            name, given = f"part{len(written)}", sql.rows(self.connection, "given", part.columns)
-            if part.guarded:
-                checks.append(f"1 / ((SELECT COUNT(*) FROM {name}) = %s)::int")
-            written.append(f"{name} AS ({part.statement.replace(GIVEN, given)})")
-            params += (rows, *part.params)
-        params += (len(part.rows) for part in parts if part.guarded)
         calls, payloads = wakeups.calls(notices)
-        statement = f"WITH {', '.join(written)} " if written else ""
-        statement += f"SELECT {', '.join([*checks, *calls]) or '1'}"
+        given = [sql.rows(self.connection, "given", part.columns) for part in parts]
+        texts = [(part.statement.replace(GIVEN, rows), part.guarded) for part, rows in zip(parts, given, strict=True)]
+        statement = _one_statement(tuple(texts), tuple(calls))
+        params = [each for part, rows in zip(parts, packed, strict=True) for each in (rows, *part.params)]
+        params += [len(part.rows) for part in parts if part.guarded]
         try:
             sql.execute(self.connection, statement, [*params, *payloads])
         except DataError as error:
             if getattr(error.__cause__, "sqlstate", None) != _DIVISION_BY_ZERO:
                 raise
             raise LeaseLost(_GUARDED) from error
+
+
+@lru_cache(maxsize=256)
+def _one_statement(parts: tuple[tuple[str, bool], ...], calls: tuple[str, ...]) -> str:
+    """Return the text of writes, each guarded or not, as one statement that ends with `calls`.
+
+    White space is made short: of texts that are longer than 4,096 characters, psycopg keeps nothing.
+    """
+    names = [f"part{number}" for number in range(len(parts))]
+    written = [f"{name} AS ({statement})" for name, (statement, _) in zip(names, parts, strict=True)]
+    checks = [
+        f"1 / ((SELECT COUNT(*) FROM {name}) = %s)::int"
+        for name, (_, guarded) in zip(names, parts, strict=True)
+        if guarded
+    ]
+    begin = f"WITH {', '.join(written)} " if written else ""
+    return " ".join(f"{begin}SELECT {', '.join([*checks, *calls]) or '1'}".split())

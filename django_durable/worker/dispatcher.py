@@ -4,7 +4,7 @@ Theory of operation.
 
 1. A round takes what ended in this worker and what waits in the database, runs the turns that follow from it, and
    commits them together. What ends while a commit is under way is in the next round: the busier the worker, the larger
-   the batches. Nothing waits for a batch to fill.
+   the batches. Nothing waits for a batch to fill, but for the moments that short activities take, which end together.
 2. A completion goes one of two ways. Where the instance is *held* (this worker kept its lease, see `ledger`), it joins
    the instance's next turn in memory and is committed with that turn. Otherwise it is written to the instance's inbox,
    where whoever gets the lease finds it.
@@ -119,9 +119,12 @@ class Dispatcher:
             self._lookout.look(tasks=self._doorbell.take_tasks())
         begun = self._clock.now()
         self._lookout.update(begun)
+        self._executor.gather()
         ended = self._collect()
         completions = self._settle()
-        claimed = self._claim_instances()
+        claimed = self._claim_instances(busy=bool(completions))
+        if claimed and self._collect():
+            ended, completions = True, self._settle()
         turns = self._turns(claimed, completions)
         if turns:
             self._take(turns)
@@ -216,13 +219,12 @@ class Dispatcher:
 
     # Turns.
 
-    def _claim_instances(self) -> list[ClaimedInstance]:
-        if not self._lookout.inbox:
+    def _claim_instances(self, *, busy: bool) -> list[ClaimedInstance]:
+        options, now = self._options, self._clock.now()
+        if not self._lookout.takes_messages(now, busy=busy):
             return []
-        options = self._options
-        self._lookout.inbox = False
         claimed = claims.claim_instances(
-            options.worker_id, limit=options.batch, lease=options.lease, now=self._clock.now(), using=options.using
+            options.worker_id, limit=options.batch, lease=options.lease, now=now, using=options.using
         )
         full = any(len(claim.messages) >= claims.MESSAGES_PER_CLAIM for claim in claimed)
         self._lookout.inbox = full or len(claimed) >= options.batch

@@ -11,6 +11,10 @@ from datetime import datetime, timedelta
 WHILE_BUSY = timedelta(milliseconds=100)
 """How soon after the last time a busy dispatcher asks again what becomes due; an idle one asks at once."""
 
+BETWEEN_LOOKS = timedelta(milliseconds=10)
+"""How soon after the last look at messages a dispatcher that has turns to make anyway looks again. A look is three
+statements, however many instances it finds."""
+
 ASK_EVERY = timedelta(seconds=5)
 
 
@@ -30,6 +34,7 @@ class Lookout:
         self._due: datetime | None = None
         self._due_known = False
         self._asked: datetime | None = None
+        self._looked: datetime | None = None
 
     def look(self, *, tasks: bool = True) -> None:
         """Look at everything: there was a hint, or a reason to distrust what is known. At `tasks` only if told so."""
@@ -47,6 +52,13 @@ class Lookout:
             self.look()
         if self._asked is None or now - self._asked >= ASK_EVERY:
             self._due_known = False
+
+    def takes_messages(self, now: datetime, *, busy: bool) -> bool:
+        """Tell whether to look at messages now, and take note of the look."""
+        if not self.inbox or (busy and self._looked is not None and now < self._looked + BETWEEN_LOOKS):
+            return False
+        self.inbox, self._looked = False, now
+        return True
 
     def expect(self, moment: datetime | None) -> None:
         """Note that something becomes due then."""

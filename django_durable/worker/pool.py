@@ -5,6 +5,9 @@ is a short queue, so that a slot that becomes free starts the next attempt witho
 queue may be follows from how long attempts take: about `buffer` seconds of work for the slots that are not stuck with
 something slow. Whoever finds attempts in the queue for much longer calls `recall` and hands them to other workers.
 
+What `collect` returns costs much the same however many attempts there are. So where attempts are `short` on average,
+those that have just begun are waited for (`gather`), for as long as one may take and still be short.
+
 A plain function cannot be stopped. At its deadline the attempt is over and its outcome is recorded, but its thread is
 still busy, so its slot stays taken until the function returns; what it returns is dropped.
 
@@ -31,6 +34,7 @@ from .loopthread import LoopThread, canceler
 from .outcomes import Defer, Drop, Finish, HandBack, Outcome
 
 BUFFER_SECONDS = 0.02
+SHORT_SECONDS = 0.002
 LONGEST_QUEUE = 256
 INLINE_SLOTS = 100
 CLOSING_SECONDS = 1.0
@@ -45,6 +49,10 @@ class Executor(Protocol):
 
     def submit(self, attempts: list[Attempt]) -> None:
         """Run attempts, in order, as slots become free."""
+
+    def gather(self) -> None:
+        """Wait for the moment that it takes until attempts have ended that are short, so that they are collected
+        together."""
 
     def collect(self) -> list[Finished]:
         """Return what has ended since the last call, each attempt once; those past their deadline have ended."""
@@ -73,9 +81,11 @@ class ThreadedExecutor:
         clock: Clock,
         ring: Callable[[], None],
         buffer: float = BUFFER_SECONDS,
+        short: float = SHORT_SECONDS,
     ) -> None:
         self._slots = slots
         self._buffer = buffer
+        self._short = short
         self._runner = runner
         self._clock = clock
         self._ring = ring
@@ -86,6 +96,8 @@ class ThreadedExecutor:
         self._deadlines: list[tuple[float, int, Attempt]] = []
         self._order = count()
         self._mean = buffer
+        self._awaited = 0
+        self._gathered = threading.Event()
         self._threads = _Threads(slots, self._run_in_thread)
         self._loop = LoopThread()
 
@@ -100,6 +112,16 @@ class ThreadedExecutor:
         with self._lock:
             self._queue.extend(attempts)
         self._fill()
+
+    def gather(self) -> None:
+        since = self._clock.monotonic() - self._short
+        with self._lock:
+            begun = sum(1 for each in self._running if each.started is None or each.started > since)
+            if not begun or self._mean > self._short:
+                return
+            self._awaited = begun + len(self._queue)
+            self._gathered.clear()
+        self._gathered.wait(self._short)
 
     def collect(self) -> list[Finished]:
         self._expire()
@@ -189,6 +211,9 @@ class ThreadedExecutor:
             self._running.discard(attempt)
             if attempt.started is not None:
                 self._mean += (self._clock.monotonic() - attempt.started - self._mean) * 0.1
+            self._awaited -= 1
+            if not self._awaited:
+                self._gathered.set()
         self._ring()
 
     def _expire(self) -> None:
@@ -217,6 +242,9 @@ class InlineExecutor:
 
     def submit(self, attempts: list[Attempt]) -> None:
         self._queue.extend(attempts)
+
+    def gather(self) -> None:
+        """Nothing runs beside the caller."""
 
     def collect(self) -> list[Finished]:
         found: list[Finished] = []

@@ -71,6 +71,29 @@ def test_a_step_of_a_chain_costs_the_same_however_many_instances_take_it(count, 
     assert models.HistoryEvent.objects.count() == 4 * count
 
 
+@pytest.mark.only_on("postgresql")
+def test_the_text_of_a_busy_round_is_one_that_the_driver_keeps():
+    """It starts, goes on with and ends chains. psycopg parses texts of more than 4,096 characters anew each time."""
+    begun, on, done = fresh("order-1", "order-2", "order-3")
+    committed(*(made(each, task(), eager=frozenset([2]), keep_lease=True) for each in (on, done)))
+    later = [replace(each, history_length=2, messages=[]) for each in (on, done)]
+    finished = [[(TaskKey(each.id, 1, 2), 1)] for each in later]
+    texts = []
+
+    def noted(execute, text, params, many, context):
+        texts.append(text)
+        return execute(text, params, many, context)
+
+    with connection.execute_wrapper(noted):
+        committed(
+            made(begun, task(), consumed=[each.id for each in begun.messages]),
+            made(later[0], DONE, task("next"), finished_tasks=finished[0], eager=frozenset([4]), keep_lease=True),
+            made(later[1], DONE, COMPLETED, finished_tasks=finished[1]),
+        )
+    notified = len(", pg_notify(%s, %s)") * 2  # By a statement of its own here, within the transaction of the test.
+    assert len(max(texts, key=len)) + notified <= 4_096
+
+
 def rich(claimed, number):
     """A commit that writes every kind of thing there is."""
     chained = events.OrchestrationChained(name="audit", version="1.0.0", instance_id=f"audit-{number}", input="1")

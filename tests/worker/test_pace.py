@@ -17,7 +17,7 @@ from django_durable.worker import dispatching
 from django_durable.worker.doorbell import Doorbell
 from django_durable.worker.eager import choose_eager
 from django_durable.worker.hot import Place
-from django_durable.worker.lookout import ASK_EVERY, Lookout
+from django_durable.worker.lookout import ASK_EVERY, BETWEEN_LOOKS, Lookout
 from django_durable.worker.turns import Turn
 from django_durable.worker.worker import Worker
 
@@ -96,6 +96,21 @@ def test_a_busy_dispatcher_asks_what_is_due_now_and_then() -> None:
 
     assert not lookout.asks(NOW + timedelta(milliseconds=50), busy=True)
     assert lookout.asks(NOW + timedelta(milliseconds=100), busy=True)
+
+
+def test_a_dispatcher_with_turns_to_make_looks_at_messages_now_and_then() -> None:
+    lookout = looked()
+    lookout.look()
+    assert lookout.takes_messages(NOW, busy=True)
+    assert not lookout.takes_messages(NOW + BETWEEN_LOOKS, busy=True), "There was no reason to."
+
+    lookout.look()
+    assert not lookout.takes_messages(NOW + BETWEEN_LOOKS / 2, busy=True)
+    assert lookout.seconds(NOW + BETWEEN_LOOKS / 2) == 0, "It is still to look."
+    assert lookout.takes_messages(NOW + BETWEEN_LOOKS, busy=True)
+
+    lookout.look()
+    assert lookout.takes_messages(NOW + BETWEEN_LOOKS, busy=False)
 
 
 def test_it_asks_again_after_a_while_in_case_a_hint_was_lost() -> None:

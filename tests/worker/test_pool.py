@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from django_durable.worker.executor import ActivityRunner
 from django_durable.worker.instrumentation import Instrumentation
 from django_durable.worker.outcomes import Drop, Finish, HandBack, Outcome
 from django_durable.worker.partials import PartialsWriter
-from django_durable.worker.pool import BUFFER_SECONDS, ThreadedExecutor
+from django_durable.worker.pool import BUFFER_SECONDS, SHORT_SECONDS, ThreadedExecutor
 
 from .support import PATIENCE
 
@@ -30,7 +31,7 @@ STATE: contextvars.ContextVar[str] = contextvars.ContextVar("state", default="cl
 class Pool:
     """An executor with two slots, and the means to wait for what it does."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, short: float = SHORT_SECONDS) -> None:
         self.registry = registry
         self.clock = FakeClock()
         self.rung = threading.Semaphore(0)
@@ -48,7 +49,7 @@ class Pool:
             ),
         )
         self.runner = runner
-        self.executor = ThreadedExecutor(runner, slots=2, clock=self.clock, ring=self.rung.release)
+        self.executor = ThreadedExecutor(runner, slots=2, clock=self.clock, ring=self.rung.release, short=short)
         self.seq = 0
 
     def attempt(self, name: str, start_to_close_ms: int | None = None) -> Attempt:
@@ -185,6 +186,37 @@ def test_the_queue_is_longer_the_quicker_attempts_are_and_empty_behind_slow_ones
         assert pool.begun.acquire(timeout=PATIENCE)
     pool.clock.advance(timedelta(seconds=2 * BUFFER_SECONDS))
     assert pool.executor.free() == 0
+
+
+@pytest.fixture
+def patient() -> Iterator[Pool]:
+    """A pool to which everything is short that takes less than a test may."""
+    pool = Pool(Registry(), short=PATIENCE)
+    pool.registry.activity("it")(nothing)
+    yield pool
+    pool.executor.close()
+
+
+def test_short_attempts_are_waited_for_and_collected_together(patient: Pool) -> None:
+    attempts = patient.submit(*["it"] * 20)
+    patient.executor.gather()
+
+    assert {attempt for attempt, _ in patient.executor.collect()} == set(attempts)
+
+
+def test_nothing_is_waited_for_where_nothing_has_just_begun(patient: Pool) -> None:
+    opened = threading.Event()
+    patient.registry.activity("gate")(waits_for(patient.begun, opened))
+    patient.submit("gate")
+    assert patient.begun.acquire(timeout=PATIENCE)
+    patient.clock.advance(timedelta(seconds=PATIENCE))
+    begun = time.monotonic()
+    patient.executor.gather()
+    opened.set()
+    patient.collect(1)
+    patient.executor.gather()
+
+    assert time.monotonic() - begun < PATIENCE
 
 
 def test_attempts_that_wait_for_long_can_be_taken_back(pool: Pool, gate: threading.Event) -> None:
