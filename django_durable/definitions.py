@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 
 from .codec import Arguments, Binding, JsonCodec
 from .codec.hints import resolved_hints
+from .engine.arguments import UNTAGGED
 from .engine.checkpoint import CompiledFunction
 from .engine.checkpointed.awaiting import compiled
 from .engine.durations import Duration, milliseconds
@@ -239,6 +240,8 @@ class ActivityOptions:
             raise InvalidArgument(f"retry is {self.retry!r:.80}, expected a RetryPolicy, for example RetryPolicy().")
         if self.tag is not None and not (isinstance(self.tag, str) and 0 < len(self.tag.encode()) <= TAG_BYTES):
             raise InvalidArgument(f"tag is {self.tag!r:.80}, expected text of 1 to {TAG_BYTES} bytes, or None.")
+        if self.tag == UNTAGGED:
+            raise InvalidArgument(f"tag is {self.tag!r}, which stands for activities without a tag. Leave it out.")
         if not isinstance(self.priority, int) or isinstance(self.priority, bool):
             raise InvalidArgument(f"priority is {self.priority!r:.80}, expected a whole number; higher runs first.")
         for name in ("timeout", "total_timeout"):

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from ..client import WorkerRecord
 from ..client.viewing import client
 from ..conf import settings
+from ..engine.arguments import UNTAGGED
 from ..store.overview import COUNTED
-from ..store.records import UNTAGGED
 from . import text
 
 REFRESH_SECONDS = 10

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .errors import InvalidArgument
 
+UNTAGGED = "default"
+"""Stands for activities without a tag wherever tags are given or shown."""
+
 
 def checked_text(value: object, what: str, longest: int) -> str:
     """Return `value`, a text that every supported database can store: no NUL, and nothing that UTF-8 cannot encode.

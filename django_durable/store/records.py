@@ -14,8 +14,6 @@ from ..engine.spans import SpanRecord
 
 MAX_TAGS = 5
 MAX_TAG_BYTES = 256
-UNTAGGED = "default"
-"""Stands for activities without a tag wherever tags are given or shown."""
 
 
 class TaskKey(NamedTuple):

@@ -288,6 +288,7 @@ def test_decorating_twice_is_refused(registry: Registry) -> None:
         ({"total_timeout": timedelta(days=99_999)}, "the longest is a century"),
         ({"tag": ""}, "tag is '', expected text of 1 to 256 bytes"),
         ({"tag": "x" * 257}, "expected text of 1 to 256 bytes"),
+        ({"tag": "default"}, "tag is 'default', which stands for activities without a tag. Leave it out."),
         ({"priority": "high"}, "priority is 'high', expected a whole number"),
         ({"priority": True}, "priority is True"),
     ],

@@ -15,8 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import autoreload
 from django.utils.translation import gettext as _
 
+from ...engine.arguments import UNTAGGED
 from ...engine.errors import CallerError
-from ...store.records import UNTAGGED, TagFilter
+from ...store.records import TagFilter
 from ...worker.options import own_id
 from ...worker.service import exit_now, serve, serve_once
 from ...worker.stopping import SIGNALS, StopRequests

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from ...client import WorkerRecord
 from ...client.viewing import client
-from ...store.records import UNTAGGED
+from ...engine.arguments import UNTAGGED
 from .. import arguments, rendering, shapes
 from ..exits import tells_errors
 
