@@ -34,7 +34,7 @@ INSTANCES_NAMED = 100
 """More changed instances than this in one notification are told as "many"."""
 
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-QUICK_SECONDS, SLOW_SECONDS = 0.001, 0.01
+QUICK_SECONDS, SLOW_SECONDS = 0.001, 0.02
 LINGER_SECONDS = 60.0
 """How long the thread outlives subscribers of the kind that comes again soon: connecting costs more than listening."""
 
@@ -341,7 +341,7 @@ def _watch(using: str, channels: tuple[str, ...], publish: Publish, stop: _Stop)
 
 
 def _data_version(using: str) -> int:
-    """Ask it of the driver: Django's cursor costs as much again, and idle workers ask a hundred times a second."""
+    """Ask it of the driver: Django's cursor costs as much again, and idle workers ask fifty times a second."""
     connection: Any = connections[using]
     connection.ensure_connection()
     with connection.wrap_database_errors:
