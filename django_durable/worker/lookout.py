@@ -15,6 +15,9 @@ BETWEEN_LOOKS = timedelta(milliseconds=10)
 """How soon after the last look at messages a dispatcher that has turns to make anyway looks again. A look is three
 statements, however many instances it finds."""
 
+ROUNDS_BETWEEN_LOOKS = 5
+"""Rounds after which it looks again in any case, even by a clock that stands still."""
+
 ASK_EVERY = timedelta(seconds=5)
 
 
@@ -35,6 +38,7 @@ class Lookout:
         self._due_known = False
         self._asked: datetime | None = None
         self._looked: datetime | None = None
+        self._passed_over = 0
 
     def look(self, *, tasks: bool = True) -> None:
         """Look at everything: there was a hint, or a reason to distrust what is known. At `tasks` only if told so."""
@@ -55,9 +59,13 @@ class Lookout:
 
     def takes_messages(self, now: datetime, *, busy: bool) -> bool:
         """Tell whether to look at messages now, and take note of the look."""
-        if not self.inbox or (busy and self._looked is not None and now < self._looked + BETWEEN_LOOKS):
+        if not self.inbox:
             return False
-        self.inbox, self._looked = False, now
+        lately = self._looked is not None and now < self._looked + BETWEEN_LOOKS
+        if busy and lately and self._passed_over < ROUNDS_BETWEEN_LOOKS:
+            self._passed_over += 1
+            return False
+        self.inbox, self._looked, self._passed_over = False, now, 0
         return True
 
     def expect(self, moment: datetime | None) -> None:

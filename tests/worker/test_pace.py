@@ -12,12 +12,13 @@ from django_durable.engine.events import ActivityCancelRequested, ActivitySchedu
 from django_durable.registry import Registry
 from django_durable.store import claims, connections
 from django_durable.store.records import ClaimedInstance
+from django_durable.testing import Durable
 from django_durable.testing.clock import StandingClock
 from django_durable.worker import dispatching
 from django_durable.worker.doorbell import Doorbell
 from django_durable.worker.eager import choose_eager
 from django_durable.worker.hot import Place
-from django_durable.worker.lookout import ASK_EVERY, BETWEEN_LOOKS, Lookout
+from django_durable.worker.lookout import ASK_EVERY, BETWEEN_LOOKS, ROUNDS_BETWEEN_LOOKS, Lookout
 from django_durable.worker.turns import Turn
 from django_durable.worker.worker import Worker
 
@@ -111,6 +112,46 @@ def test_a_dispatcher_with_turns_to_make_looks_at_messages_now_and_then() -> Non
 
     lookout.look()
     assert lookout.takes_messages(NOW + BETWEEN_LOOKS, busy=False)
+
+
+def test_messages_are_looked_at_after_some_rounds_even_if_no_time_passes() -> None:
+    lookout = looked()
+    lookout.look()
+    assert lookout.takes_messages(NOW, busy=True)
+
+    lookout.look()
+    looks = [lookout.takes_messages(NOW, busy=True) for _ in range(ROUNDS_BETWEEN_LOOKS + 1)]
+    assert looks == [*[False] * ROUNDS_BETWEEN_LOOKS, True]
+
+
+@pytest.mark.django_db
+def test_an_instance_that_is_never_idle_keeps_no_other_from_running() -> None:
+    """By a clock that stands still, too."""
+    registry = Registry()
+
+    @registry.orchestration("other")
+    def other(ctx: OrchestrationContext) -> str:
+        return "done"
+
+    @registry.activity("has_ended")
+    def has_ended(ctx: Any) -> bool:
+        ctx.client.start_orchestration("order-8", "other")
+        return str(ctx.client.get_status("order-8").runtime_status) == "Completed"
+
+    @registry.orchestration("polls")
+    def polls(ctx: OrchestrationContext) -> Any:
+        for number in range(100):
+            if (yield ctx.schedule_activity("has_ended")):
+                return number
+        return "never"
+
+    harness = Durable(registry, clock=StandingClock(datetime(2030, 1, 1, tzinfo=UTC)))
+    try:
+        harness.client.start_orchestration("order-7", "polls")
+        harness.run()
+        assert 0 < harness.client.wait_for_output("order-7", 0) <= ROUNDS_BETWEEN_LOOKS + 2
+    finally:
+        harness.close()
 
 
 def test_it_asks_again_after_a_while_in_case_a_hint_was_lost() -> None:
