@@ -119,11 +119,11 @@ class Dispatcher:
             self._lookout.look(tasks=self._doorbell.take_tasks())
         begun = self._clock.now()
         self._lookout.update(begun)
-        self._executor.gather()
+        self._executor.wait_for_short()
         ended = self._collect()
         completions = self._settle()
         claimed = self._claim_instances(busy=bool(completions))
-        if claimed and self._collect():
+        if claimed and self._collect():  # What ended meanwhile is in this round, too.
             ended, completions = True, self._settle()
         turns = self._turns(claimed, completions)
         if turns:

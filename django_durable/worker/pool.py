@@ -6,7 +6,7 @@ queue may be follows from how long attempts take: about `buffer` seconds of work
 something slow. Whoever finds attempts in the queue for much longer calls `recall` and hands them to other workers.
 
 What `collect` returns costs much the same however many attempts there are. So where attempts are `short` on average,
-those that have just begun are waited for (`gather`), for as long as one may take and still be short.
+those that have just begun are waited for (`wait_for_short`), for as long as one may take and still be short.
 
 A plain function cannot be stopped. At its deadline the attempt is over and its outcome is recorded, but its thread is
 still busy, so its slot stays taken until the function returns; what it returns is dropped.
@@ -35,6 +35,8 @@ from .outcomes import Defer, Drop, Finish, HandBack, Outcome
 
 BUFFER_SECONDS = 0.02
 SHORT_SECONDS = 0.002
+"""What a short attempt takes at most, and how long it is waited for."""
+
 LONGEST_QUEUE = 256
 INLINE_SLOTS = 100
 CLOSING_SECONDS = 1.0
@@ -50,9 +52,8 @@ class Executor(Protocol):
     def submit(self, attempts: list[Attempt]) -> None:
         """Run attempts, in order, as slots become free."""
 
-    def gather(self) -> None:
-        """Wait for the moment that it takes until attempts have ended that are short, so that they are collected
-        together."""
+    def wait_for_short(self) -> None:
+        """Where attempts are short on average, wait until those have ended that have just begun; a moment at most."""
 
     def collect(self) -> list[Finished]:
         """Return what has ended since the last call, each attempt once; those past their deadline have ended."""
@@ -97,7 +98,7 @@ class ThreadedExecutor:
         self._order = count()
         self._mean = buffer
         self._awaited = 0
-        self._gathered = threading.Event()
+        self._short_ended = threading.Event()
         self._threads = _Threads(slots, self._run_in_thread)
         self._loop = LoopThread()
 
@@ -113,15 +114,15 @@ class ThreadedExecutor:
             self._queue.extend(attempts)
         self._fill()
 
-    def gather(self) -> None:
+    def wait_for_short(self) -> None:
         since = self._clock.monotonic() - self._short
         with self._lock:
             begun = sum(1 for each in self._running if each.started is None or each.started > since)
             if not begun or self._mean > self._short:
                 return
             self._awaited = begun + len(self._queue)
-            self._gathered.clear()
-        self._gathered.wait(self._short)
+            self._short_ended.clear()
+        self._short_ended.wait(self._short)
 
     def collect(self) -> list[Finished]:
         self._expire()
@@ -213,7 +214,7 @@ class ThreadedExecutor:
                 self._mean += (self._clock.monotonic() - attempt.started - self._mean) * 0.1
             self._awaited -= 1
             if not self._awaited:
-                self._gathered.set()
+                self._short_ended.set()
         self._ring()
 
     def _expire(self) -> None:
@@ -243,7 +244,7 @@ class InlineExecutor:
     def submit(self, attempts: list[Attempt]) -> None:
         self._queue.extend(attempts)
 
-    def gather(self) -> None:
+    def wait_for_short(self) -> None:
         """Nothing runs beside the caller."""
 
     def collect(self) -> list[Finished]:

@@ -199,7 +199,7 @@ def patient() -> Iterator[Pool]:
 
 def test_short_attempts_are_waited_for_and_collected_together(patient: Pool) -> None:
     attempts = patient.submit(*["it"] * 20)
-    patient.executor.gather()
+    patient.executor.wait_for_short()
 
     assert {attempt for attempt, _ in patient.executor.collect()} == set(attempts)
 
@@ -211,10 +211,10 @@ def test_nothing_is_waited_for_where_nothing_has_just_begun(patient: Pool) -> No
     assert patient.begun.acquire(timeout=PATIENCE)
     patient.clock.advance(timedelta(seconds=PATIENCE))
     begun = time.monotonic()
-    patient.executor.gather()
+    patient.executor.wait_for_short()
     opened.set()
     patient.collect(1)
-    patient.executor.gather()
+    patient.executor.wait_for_short()
 
     assert time.monotonic() - begun < PATIENCE
 
